@@ -1,0 +1,36 @@
+# One word per job; each sets up what it needs first.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: demo test check bench setup setup-dev clean
+
+demo: setup                 ## the whole pipeline on a two-camera scene with known truth
+	$(RUN) run_pipeline.py demo --out out/demo
+
+test: setup-dev             ## every test
+	$(RUN) -m pytest -q
+
+check: setup-dev            ## style, types and the fast tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest -q -m "not slow"
+
+bench: setup                ## speed and recall against the nearest thing a user would pick
+	$(RUN) benchmarks/end_to_end.py
+
+setup: $(VENV)/.runtime
+setup-dev: $(VENV)/.dev
+
+$(VENV)/.runtime: requirements.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(VENV)/bin/pip install -q -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) out

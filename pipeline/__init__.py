@@ -1,0 +1,1 @@
+"""Cameras in, one identity per person across cameras out."""

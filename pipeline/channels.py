@@ -1,0 +1,117 @@
+"""The table of channels between processes: address, high-water mark, what happens when full."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import zmq
+
+from pipeline.messages import MAX_MESSAGE_BYTES, Message, decode, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One queue from many senders to one receiver."""
+
+    name: str
+    high_water: int
+    """Messages that wait on each side before it is full."""
+    when_full: Literal["block", "drop"]
+
+
+TRACKLETS = Channel("tracklets", 16, "block")  # camera workers -> ReID worker
+EMBEDDED = Channel("embedded", 16, "block")  # ReID worker -> match worker
+PROGRESS = Channel("progress", 1000, "drop")  # every worker -> supervisor
+
+POLL_MS = 200
+LINGER_MS = 10_000
+"""How long a worker that ends waits for its last messages to be taken."""
+
+
+class ReceiverGone(RuntimeError):
+    """The process at the other end of a blocking channel has gone, and the run with it."""
+
+
+def socket_folder() -> Path:
+    """A new directory that only this user may enter, for the sockets of one run."""
+    folder = Path(tempfile.mkdtemp(prefix="fpr-"))
+    folder.chmod(0o700)
+    return folder
+
+
+class Sender:
+    """The sending end of a channel."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, channel: Channel, alive: Callable[[], bool]
+    ) -> None:
+        """Connect to `channel` below `folder`; `alive` says whether waiting still makes sense."""
+        self.channel = channel
+        self.alive = alive
+        self.dropped = 0
+        self.socket = context.socket(zmq.PUSH)
+        self.socket.set_hwm(channel.high_water)
+        self.socket.setsockopt(zmq.LINGER, LINGER_MS if channel.when_full == "block" else 0)
+        self.socket.connect(address(folder, channel))
+
+    def send(self, message: Message) -> None:
+        """Send, waiting or dropping as the channel says.
+
+        Raises:
+            ReceiverGone: a blocking channel is full and nobody will empty it any more.
+        """
+        data = encode(message)
+        if self.channel.when_full == "drop":
+            try:
+                self.socket.send(data, zmq.NOBLOCK)
+            except zmq.Again:
+                self.dropped += 1
+            return
+        while not self.socket.poll(POLL_MS, zmq.POLLOUT):
+            if not self.alive():
+                raise ReceiverGone(f"channel {self.channel.name} is full and its receiver is gone")
+        self.socket.send(data, copy=False)
+
+    def close(self) -> None:
+        """Hand over what still waits, then close."""
+        self.socket.close()
+
+
+class Receiver:
+    """The receiving end of a channel."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, channel: Channel) -> None:
+        """Bind `channel` below `folder`."""
+        self.socket = context.socket(zmq.PULL)
+        self.socket.set_hwm(channel.high_water)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self.socket.bind(address(folder, channel))
+
+    def receive(self, timeout_ms: int = POLL_MS) -> Message | None:
+        """The next message, or None when none came in time.
+
+        Raises:
+            MessageError: what came is not one of our messages.
+        """
+        if not self.socket.poll(timeout_ms, zmq.POLLIN):
+            return None
+        return decode(self.socket.recv())
+
+    def close(self) -> None:
+        """Close at once."""
+        self.socket.close(linger=0)
+
+
+def address(folder: Path, channel: Channel) -> str:
+    """Where a channel listens."""
+    return f"ipc://{folder / channel.name}"
+
+
+def parent_alive(parent: int) -> Callable[[], bool]:
+    """A check whether the process that started us, `parent`, is still there."""
+    return lambda: os.getppid() == parent

@@ -1,0 +1,252 @@
+"""The typed configuration tree: read once, frozen, unknown keys refused with their path."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$")]
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message names the key and the valid ones."""
+
+
+class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One camera: where its frames come from and what is known about it."""
+
+    name: Name
+    source: str
+    start: datetime | None = None
+    """When the recording begins, with a UTC offset. None: the camera's clock is unknown."""
+    clock: Literal["known", "unknown"] | None = None
+    """Left out: known when `start` is given."""
+    fps: Positive | None = None
+    """Overrides the file's time stamps: frame i is at i / fps seconds."""
+    detection_fps: Positive | Literal["max"] | None = None
+    """Overrides `detector.fps` for this camera."""
+    rotation: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise, on top of what the file itself asks for."""
+    roi: tuple[tuple[Fraction, Fraction], ...] | None = None
+    """Polygon in fractions of width and height; a person counts when the feet are inside."""
+    overlaps: tuple[Name, ...] = ()
+    """Cameras that see some of the same ground, where one person may be seen twice at once."""
+
+    @property
+    def clock_known(self) -> bool:
+        """Whether times of this camera can be compared with other cameras'."""
+        return self.clock == "known" if self.clock else self.start is not None
+
+    @property
+    def start_ns(self) -> int:
+        """Time of the first frame in UTC epoch nanoseconds; 0 where it is unknown."""
+        return 0 if self.start is None else round(self.start.timestamp() * 1e6) * 1000
+
+
+class DetectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Frames to person boxes."""
+
+    weights: str = "weights/person_detector.onnx"
+    size_px: Annotated[int, Meta(ge=32, multiple_of=32)] = 640
+    """The longer side of the frame as the network sees it."""
+    fps: Positive | Literal["max"] = 12.5
+    """Frames a second that are detected; those between are interpolated."""
+    confidence: Fraction = 0.1
+    """Boxes below this never reach the tracker."""
+    iou: Fraction = 0.7
+    """Non-maximum suppression drops a box that overlaps a better one by more than this."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class TrackerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Boxes to tracks, per camera."""
+
+    high_confidence: Fraction = 0.5
+    """Boxes above it are matched first and may start a track."""
+    match_iou: Fraction = 0.2
+    """Least overlap of a box with a track's prediction, first stage."""
+    match_iou_low: Fraction = 0.5
+    """The same for boxes of low confidence, second stage."""
+    lost_s: Positive = 1.2
+    """A track unseen for longer ends."""
+    confirm_hits: Count = 2
+    """Detections in a row before a track counts."""
+
+
+class TrackletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tracks to closed tracklets with their best crops."""
+
+    part_s: Positive = 10.0
+    """A longer presence is cut into parts of this length, in source time."""
+    crops: Annotated[int, Meta(ge=1, le=32)] = 5
+    """Best crops kept of each part."""
+    crop_height_px: Annotated[int, Meta(ge=64)] = 384
+    """Higher crops are scaled down to this before they are stored."""
+    min_duration_s: Annotated[float, Meta(ge=0)] = 0.4
+    """Shorter tracks are noise and are dropped."""
+    min_confidence: Fraction = 0.5
+    """A track whose best box is below it is dropped."""
+    min_height_px: Annotated[int, Meta(ge=1)] = 24
+    """Crops of boxes smaller than this are not embedded."""
+
+
+class ReidConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Crops to pyramid cells, foreground and pooled vectors."""
+
+    weights: str = "weights/fpr_small.safetensors"
+    backbone: str | None = None
+    """ONNX or OpenVINO file of a foreign network, for weights that are only a head."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class MatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tracklets to identities."""
+
+    link_probability: Fraction = 0.5
+    """A tracklet joins the most likely identity from this calibrated probability on."""
+    margin: Annotated[float, Meta(ge=0)] = 0.1
+    """A runner-up nearer than this in probability makes the link ambiguous."""
+    shortlist: Count = 50
+    """Identities recalled by pooled vector that the FPR distance decides among."""
+    clock_tolerance_s: Annotated[float, Meta(ge=0)] = 1.0
+    """Two cameras' known clocks may differ by this much."""
+    exemplars: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Crops an identity keeps in the gallery."""
+
+
+class WorkersConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How many processes do the work."""
+
+    cameras: Annotated[int, Meta(ge=0)] = 0
+    """Camera worker processes; 0: one per camera, at most one per core."""
+    threads: Annotated[int, Meta(ge=0)] = 0
+    """Compute threads of each camera worker; 0: the cores shared out evenly."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything a run needs to know."""
+
+    cameras: tuple[CameraConfig, ...] = ()
+    database: str | None = None
+    """SQLite file, or an SQLAlchemy URL."""
+    detector: DetectorConfig = DetectorConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    tracklets: TrackletConfig = TrackletConfig()
+    reid: ReidConfig = ReidConfig()
+    matcher: MatcherConfig = MatcherConfig()
+    workers: WorkersConfig = WorkersConfig()
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in a YAML file; relative sources are relative to the file.
+
+    Raises:
+        ConfigError: unreadable, not YAML, an unknown key, a value out of range, a camera named twice.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    try:
+        config = parse_config(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    cameras = tuple(
+        msgspec.structs.replace(camera, source=resolve_source(camera.source, path.parent))
+        for camera in config.cameras
+    )
+    return msgspec.structs.replace(config, cameras=cameras)
+
+
+def parse_config(tree: Any) -> Config:
+    """The configuration from parsed YAML.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    try:
+        config = msgspec.convert(tree or {}, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(explain(str(error))) from error
+    check_cameras(config.cameras)
+    return config
+
+
+def config_for_sources(sources: list[str]) -> Config:
+    """A configuration for bare sources: each camera is named after its file or folder.
+
+    Raises:
+        ConfigError: two sources share a name.
+    """
+    cameras = tuple(CameraConfig(name=camera_name(source), source=source) for source in sources)
+    check_cameras(cameras)
+    return Config(cameras=cameras)
+
+
+def camera_name(source: str) -> str:
+    """A camera's name from its source: the stem, with what a name may not hold replaced by '-'."""
+    return re.sub(r"[^\w.-]", "-", Path(source).resolve().stem)[:64] or "camera"
+
+
+def resolve_source(source: str, folder: Path) -> str:
+    """A source relative to the configuration file's folder, made independent of it."""
+    return source if "://" in source or Path(source).is_absolute() else str(folder / source)
+
+
+def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
+    """Refuse names used twice, overlaps with unknown cameras and times without an offset."""
+    names = [camera.name for camera in cameras]
+    for camera in cameras:
+        if names.count(camera.name) > 1:
+            sources = ", ".join(c.source for c in cameras if c.name == camera.name)
+            raise ConfigError(f"two sources are named {camera.name!r} ({sources}): name them in a config file")
+        for other in camera.overlaps:
+            if other not in names:
+                raise ConfigError(f"cameras.{camera.name}.overlaps: no camera {other!r}{nearest(other, names)}")
+        if camera.start is not None and camera.start.tzinfo is None:
+            raise ConfigError(f"cameras.{camera.name}.start: add a UTC offset, as in 2026-01-31T08:00:00Z")
+        if camera.roi is not None and len(camera.roi) < 3:
+            raise ConfigError(f"cameras.{camera.name}.roi: a polygon needs at least 3 points")
+
+
+def explain(message: str) -> str:
+    """msgspec's message with the dotted path first and, for an unknown key, the nearest valid one."""
+    text, _, path = message.partition(" - at ")
+    dotted = re.sub(r"^\$\.?", "", path.strip("`")) or "top level"
+    unknown = re.search(r"unknown field `(.+?)`", text)
+    if not unknown:
+        return f"{dotted}: {text[0].lower()}{text[1:]}"
+    key = unknown.group(1)
+    valid = list(struct_at(dotted).__struct_fields__)
+    return f"{dotted}: unknown key {key!r}{nearest(key, valid)}"
+
+
+def struct_at(dotted: str) -> type[msgspec.Struct]:
+    """The struct that a dotted path such as `cameras[0]` leads to."""
+    if dotted.startswith("cameras["):
+        return CameraConfig
+    field = {f.name: f.type for f in msgspec.structs.fields(Config)}.get(dotted, Config)
+    return field if isinstance(field, type) else Config
+
+
+def nearest(word: str, valid: list[str]) -> str:
+    """' (did you mean X?)', or the list of all valid words."""
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(sorted(valid))})"
+
+
+def utc(time_ns: int) -> datetime:
+    """An epoch time as an aware datetime."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)

@@ -1,0 +1,379 @@
+"""Opening the store's database: SQLite by path or PostgreSQL by URL, one writer, the schema checked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from pipeline.schema import REVISIONS
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+BUSY_TIMEOUT_S = 30
+"""A writer's longest transaction (one batch of tracklets) takes well under a second."""
+ADVISORY_LOCK = 0x46505252
+"""Any constant will do; it names the one writer of a PostgreSQL database."""
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message is one line that says what to do."""
+
+
+class MissingStoreError(StoreError):
+    """There is no database where one should be."""
+
+
+class NotAStoreError(StoreError):
+    """What is there is not a database of this program."""
+
+
+class NewerSchemaError(StoreError):
+    """A newer version of this program made the database."""
+
+
+class OlderSchemaError(StoreError):
+    """An older version made the database, and it is open for reading only."""
+
+
+class StoreInUseError(StoreError):
+    """Another process is the writer."""
+
+
+class StoreBusyError(StoreError):
+    """Something held the database's lock for longer than a writer waits."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full; nothing of the last transaction was kept."""
+
+
+class ReadOnlyStoreError(StoreError):
+    """The database was opened for reading, or its file may not be written."""
+
+
+class UnreachableStoreError(StoreError):
+    """The database server does not answer or refuses."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a database is: `path` for SQLite, None for a server."""
+
+    url: URL
+    path: Path | None
+    name: str
+    """For messages; holds no credentials."""
+
+
+def locate(url_or_path: str | Path) -> Location:
+    """The database that a path or an SQLAlchemy URL means.
+
+    Raises:
+        StoreError: neither SQLite nor PostgreSQL, or not a URL at all.
+    """
+    written = str(url_or_path)
+    if "://" not in written:
+        path = Path(written).expanduser()
+        return Location(URL.create("sqlite"), path, str(path))
+    try:
+        url = make_url(written)
+    except (ArgumentError, ValueError):
+        raise StoreError("database: not a URL such as postgresql://host/name, nor a file path") from None
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        return Location(URL.create("sqlite"), Path(str(url.database)), str(url.database))
+    if url.get_backend_name() == "postgresql":
+        return Location(url.set(drivername="postgresql+psycopg"), None, f"{url.host}/{url.database}")
+    raise StoreError(
+        f"database: {url.drivername} is not supported: give a file path or postgresql://host/name"
+    )
+
+
+class Database:
+    """An open database with its schema checked; a context manager. The writer holds the one lock."""
+
+    def __init__(
+        self, location: Location, engine: Engine, lock: WriterLock | None, clock: Callable[[], int]
+    ) -> None:
+        self.location = location
+        self.engine = engine
+        self.lock = lock
+        self.clock = clock
+        """Now, in UTC epoch ns."""
+        self.warned = False
+        """Whether the log says that audit entries cannot be kept."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view that never blocks the writer; keep it short."""
+        with translated(self.location), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: all of it is kept, or nothing.
+
+        Raises:
+            StoreFullError, StoreBusyError, ReadOnlyStoreError: see there.
+        """
+        with translated(self.location), write_transaction(self.engine) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give connections and lock back."""
+        self.engine.dispose()
+        if self.lock:
+            self.lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class WriterLock:
+    """What makes a process the only writer; freed by the system when the process dies."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.release = release
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine that works, and the lock where it may write."""
+
+    engine: Engine
+    lock: WriterLock | None
+
+
+def open_engine(location: Location, *, create: bool, write: bool) -> Opened:
+    """A connected engine on a database with today's schema.
+
+    Raises:
+        StoreError: each subclass of this file that stands for a way to fail.
+    """
+    check_file(location, create=create)
+    may_write = create or write
+    lock = take_lock(location) if may_write else None
+    engine = engine_for(location, write=may_write)
+    try:
+        with translated(location):
+            bring_up_to_date(engine, location, create=create, write=may_write)
+    except BaseException:
+        engine.dispose()
+        if lock:
+            lock.release()
+        raise
+    if write or not lock:
+        return Opened(engine, lock)
+    engine.dispose()
+    lock.release()
+    return Opened(engine_for(location, write=False), None)
+
+
+def check_file(location: Location, *, create: bool) -> None:
+    """Refuse a missing file, a folder and anything whose first bytes are not SQLite's."""
+    path = location.path
+    if path is None:
+        return
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(SQLITE_HEADER))
+    except FileNotFoundError:
+        if not create:
+            raise MissingStoreError(
+                f"{path}: no such database: check the path, or run a video first"
+            ) from None
+        make_file(path)
+        return
+    except OSError as error:
+        raise NotAStoreError(f"{path}: not a database: {error.strerror}") from error
+    if header != SQLITE_HEADER and not (create and header == b""):
+        raise NotAStoreError(f"{path}: not a database: give another path, or move this file away")
+
+
+def make_file(path: Path) -> None:
+    """An empty file that only its owner may read: it will hold pictures of people."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ReadOnlyStoreError(f"{path}: cannot be made: {error.strerror}") from error
+
+
+def engine_for(location: Location, *, write: bool) -> Engine:
+    """An engine whose connections are set up for this program; connects nowhere yet."""
+    if location.path is None:
+        options = f"-c default_transaction_read_only={'off' if write else 'on'}"
+        return create_engine(location.url, connect_args={"options": options, "connect_timeout": 10})
+    engine = create_engine(sqlite_url(location.path, write=write))
+    event.listen(engine, "connect", set_up_writer if write else set_up_reader)
+    event.listen(engine, "begin", begin_explicitly)
+    return engine
+
+
+def sqlite_url(path: Path, *, write: bool) -> URL:
+    """The URL that opens a file; on a medium that cannot be written, without SQLite's side files."""
+    wal = path.with_name(path.name + "-wal")
+    frozen = not write and not os.access(path.parent, os.W_OK) and not wal.exists()
+    mode = {"mode": "ro", "immutable": "1"} if frozen else {"mode": "rw"}
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query={**mode, "uri": "true"})
+
+
+def set_up_writer(connection: Any, _: object) -> None:
+    """Pragmas of a writing connection; `auto_vacuum` counts only before the first table."""
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_S * 1000}",
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def set_up_reader(connection: Any, _: object) -> None:
+    """Pragmas of a reading connection."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}").close()
+    connection.execute("PRAGMA query_only = ON").close()
+
+
+def begin_explicitly(connection: Connection) -> None:
+    """Python's sqlite3 begins too late; a writer takes its lock at once, for upgrading one can fail."""
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction that holds the write lock from its beginning."""
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        yield connection
+
+
+def take_lock(location: Location) -> WriterLock:
+    """Make this process the only writer.
+
+    Raises:
+        StoreInUseError: another process is.
+    """
+    with translated(location):
+        return advisory_lock(location) if location.path is None else file_lock(location.path)
+
+
+def file_lock(path: Path) -> WriterLock:
+    """An exclusive lock on PATH.lock, with our process id in it for the message others get."""
+    try:
+        descriptor = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ReadOnlyStoreError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        process = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreInUseError(f"{path}: in use by process {process}: wait for it or stop it") from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return WriterLock(lambda: os.close(descriptor))
+
+
+def advisory_lock(location: Location) -> WriterLock:
+    """The same as a session lock of the server, on a connection of its own."""
+    engine = create_engine(
+        location.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10}
+    )
+    connection = engine.connect()
+    if connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}):
+        return WriterLock(connection.close)
+    connection.close()
+    raise StoreInUseError(f"{location.name}: in use by another writer: wait for it or stop it")
+
+
+def bring_up_to_date(engine: Engine, location: Location, *, create: bool, write: bool) -> None:
+    """Make, migrate or refuse the schema.
+
+    Raises:
+        NotAStoreError, NewerSchemaError, OlderSchemaError: see there.
+    """
+    revision = stored_revision(engine, location, create=create)
+    if revision == REVISIONS[-1]:
+        return
+    if revision is not None and revision not in REVISIONS:
+        raise NewerSchemaError(f"{location.name}: made by a newer version: revision {revision}; upgrade")
+    if not write:
+        raise OlderSchemaError(
+            f"{location.name}: made by an older version: revision {revision}; a run brings it up to date"
+        )
+    migrate(engine)
+
+
+def stored_revision(engine: Engine, location: Location, *, create: bool) -> str | None:
+    """The schema's revision; None for an empty database that may be filled."""
+    with engine.connect() as connection:
+        tables = inspect(connection).get_table_names()
+        if "alembic_version" in tables:
+            return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+    if tables or not create:
+        raise NotAStoreError(f"{location.name}: a database, but not one of this program: give another")
+    return None
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest revision, in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with write_transaction(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def translated(location: Location) -> Iterator[None]:
+    """The driver's errors as ours, where their cause is known."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise (cause(error, location) or error) from error
+
+
+def cause(error: DBAPIError, location: Location) -> StoreError | None:
+    """Our error for the driver's, or None."""
+    message = str(error.orig)
+    name = location.name
+    if "is full" in message or getattr(error.orig, "sqlstate", None) == "53100":
+        return StoreFullError(f"{name}: the disk is full: free some space and run again")
+    if "is locked" in message:
+        return StoreBusyError(f"{name}: locked by another program for {BUSY_TIMEOUT_S} s: close it")
+    if "readonly database" in message or "read-only transaction" in message:
+        return ReadOnlyStoreError(f"{name}: open for reading only, or not writable")
+    if "malformed" in message or "not a database" in message:
+        return NotAStoreError(f"{name}: not a database, or damaged: restore it from a backup")
+    if "unable to open" in message:
+        return ReadOnlyStoreError(f"{name}: cannot be opened: check the rights on the file and its folder")
+    if location.path is None and isinstance(error, OperationalError) and error.connection_invalidated:
+        return UnreachableStoreError(f"{name}: the connection was lost")
+    if location.path is None and isinstance(error, OperationalError):
+        return UnreachableStoreError(f"{name}: {message.splitlines()[-1]}")
+    return None
+
+
+def now_ns() -> int:
+    """The wall clock in UTC epoch ns."""
+    return time.time_ns()

@@ -1,0 +1,245 @@
+"""Tracklets to identities: shortlist by pooled vector, decision by FPR distance, gates of time and place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import msgspec
+
+from pipeline.config import MatcherConfig
+from pipeline.messages import Embedding
+from pipeline.rows import StoredTracklet
+from pipeline.store import Sighting
+
+LinkState = Literal["linked", "ambiguous", "new"]
+TRACK_CROPS_KEPT = 20
+"""Latest crops of a track that is not settled yet."""
+PRESENCES_KEPT = 64
+"""Latest presences of an identity that later tracklets are gated by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a recording was made, as far as the gates care."""
+
+    camera: str
+    clock_known: bool
+    overlaps: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One stay of an identity."""
+
+    recording: int
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(slots=True)
+class Known:
+    """What the matcher remembers of an identity besides its exemplars."""
+
+    tracks: set[tuple[int, int]] = field(default_factory=set)
+    presences: list[Presence] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An identity that a probe might show."""
+
+    identity: int
+    distance: float
+    """Fused set-to-set distance; small = same."""
+    probability: float
+    """Calibrated probability that it is the same person."""
+
+
+@dataclass(slots=True)
+class TrackState:
+    """How one track's parts have been answered so far."""
+
+    identity: int
+    sightings: list[Sighting]
+    embeddings: list[Embedding]
+    settled: bool
+
+
+class Gallery(Protocol):
+    """Exemplars of every identity, and how likely a probe shows each."""
+
+    def append(self, identity: int, embeddings: Sequence[Embedding]) -> None:
+        """Let an identity's exemplars learn from more crops of the same person."""
+
+    def remove(self, identity: int) -> None:
+        """Forget an identity."""
+
+    def candidates(
+        self, embeddings: Sequence[Embedding], allowed: Callable[[int], bool], shortlist: int
+    ) -> list[Candidate]:
+        """The most likely of the allowed identities, best first."""
+
+
+class Matcher:
+    """Files tracklets under identities; they must come in order of their end (`end_ns`).
+
+    The answer depends on that order alone: not on workers, messages or batches. A tracklet that comes too
+    late is compared with the gallery as it is by then.
+    """
+
+    def __init__(
+        self,
+        settings: MatcherConfig,
+        places: Mapping[int, Place],
+        gallery: Gallery,
+        new_identity: Callable[[], int],
+        *,
+        part_ns: int,
+    ) -> None:
+        """Start with nobody known.
+
+        Args:
+            settings: thresholds.
+            places: by recording.
+            gallery: empty.
+            new_identity: makes a number for a person not seen before.
+            part_ns: length of the parts that long presences are cut into.
+        """
+        self.settings, self.places, self.gallery = settings, places, gallery
+        self.new_identity, self.part_ns = new_identity, part_ns
+        self.known: dict[int, Known] = {}
+        self.tracks: dict[tuple[int, int], TrackState] = {}
+
+    def update(self, probe: StoredTracklet) -> list[Sighting]:
+        """The sightings that follow from one more tracklet: its own, and revised ones of its track."""
+        track = self.tracks.get((probe.key.recording, probe.key.track))
+        return self.begin(probe) if track is None else self.extend(probe, track)
+
+    def restore(self, probe: StoredTracklet, sighting: Sighting) -> None:
+        """Learn a tracklet that has been answered before."""
+        name = (probe.key.recording, probe.key.track)
+        track = self.tracks.setdefault(name, TrackState(sighting.identity, [], [], settled=True))
+        track.identity = sighting.identity
+        self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
+
+    def begin(self, probe: StoredTracklet) -> list[Sighting]:
+        """Answer the first part of a track."""
+        candidates = self.candidates(probe.embeddings, [self.presence(probe)], exclude=None)
+        state = self.judge(candidates)
+        identity = self.new_identity() if state == "new" else candidates[0].identity
+        sighting = self.sighting(probe.id, identity, state, candidates)
+        self.learn(probe, identity, trusted=state != "ambiguous")
+        self.tracks[probe.key.recording, probe.key.track] = TrackState(
+            identity, [sighting], list(probe.embeddings), state == "linked"
+        )
+        return [sighting]
+
+    def extend(self, probe: StoredTracklet, track: TrackState) -> list[Sighting]:
+        """Answer a later part: the track's identity, unless it was open and the new crops settle it."""
+        track.embeddings = [*track.embeddings, *probe.embeddings][-TRACK_CROPS_KEPT:]
+        alone = self.known[track.identity].tracks == {(probe.key.recording, probe.key.track)}
+        if track.settled or not alone:
+            same = self.follow(track, probe.id)
+            self.learn(probe, track.identity, trusted=same.state != "ambiguous")
+            return [same]
+        stays = [*self.known[track.identity].presences, self.presence(probe)]
+        candidates = self.candidates(track.embeddings, stays, exclude=track.identity)
+        state = self.judge(candidates)
+        if state != "linked":
+            same = self.follow(track, probe.id)
+            track.sightings.append(same)
+            self.learn(probe, track.identity, trusted=True)
+            return [same]
+        return self.move(probe, track, candidates)
+
+    def move(self, probe: StoredTracklet, track: TrackState, candidates: list[Candidate]) -> list[Sighting]:
+        """Give the whole track to a person known before."""
+        rows = [sighting.tracklet for sighting in track.sightings] + [probe.id]
+        old, track.identity, track.settled = track.identity, candidates[0].identity, True
+        target = self.known[track.identity]
+        target.tracks.add((probe.key.recording, probe.key.track))
+        target.presences.extend(self.known.pop(old).presences)
+        self.gallery.remove(old)
+        self.learn(probe, track.identity, trusted=False)
+        self.gallery.append(track.identity, track.embeddings)
+        track.sightings = [self.sighting(row, track.identity, "linked", candidates) for row in rows]
+        return track.sightings
+
+    def follow(self, track: TrackState, tracklet: int) -> Sighting:
+        """A later part's sighting: what was said of the track before."""
+        if not track.sightings:  # restored: what was said before this run is in the store
+            return Sighting(tracklet, track.identity, "linked", evidence={"same_track": True})
+        return msgspec.structs.replace(
+            track.sightings[0], tracklet=tracklet, evidence={**(track.sightings[0].evidence or {}), "same_track": True}
+        )
+
+    def candidates(
+        self, embeddings: Sequence[Embedding], stays: list[Presence], exclude: int | None
+    ) -> list[Candidate]:
+        """Who may be at all these places at these times, most likely first."""
+        if not embeddings:
+            return []
+
+        def allowed(identity: int) -> bool:
+            return identity != exclude and self.possible(identity, stays)
+
+        return self.gallery.candidates(embeddings, allowed, self.settings.shortlist)
+
+    def possible(self, identity: int, stays: list[Presence]) -> bool:
+        """Whether nobody would have to be in two places at once."""
+        return not any(
+            self.conflict(presence, stay) for presence in self.known[identity].presences for stay in stays
+        )
+
+    def conflict(self, a: Presence, b: Presence) -> bool:
+        """Whether one person cannot have made both presences."""
+        if a.recording == b.recording:
+            return a.start_ns <= b.end_ns and b.start_ns <= a.end_ns
+        here, there = self.places[a.recording], self.places[b.recording]
+        if not (here.clock_known and there.clock_known):
+            return False
+        if there.camera in here.overlaps or here.camera in there.overlaps:
+            return False
+        slack_ns = round(self.settings.clock_tolerance_s * 1e9)
+        return a.start_ns + slack_ns < b.end_ns and b.start_ns + slack_ns < a.end_ns
+
+    def presence(self, probe: StoredTracklet) -> Presence:
+        """When and where a probe was. A full part means the person was most likely still there after it."""
+        full = probe.end_ns - probe.start_ns >= 0.9 * self.part_ns
+        return Presence(probe.key.recording, probe.start_ns, probe.end_ns + (self.part_ns // 2 if full else 0))
+
+    def judge(self, candidates: list[Candidate]) -> LinkState:
+        """linked, ambiguous (a runner-up is as likely), or new."""
+        if not candidates or candidates[0].probability < self.settings.link_probability:
+            return "new"
+        runner_up = candidates[1].probability if len(candidates) > 1 else 0.0
+        return "linked" if candidates[0].probability - runner_up >= self.settings.margin else "ambiguous"
+
+    def learn(self, probe: StoredTracklet, identity: int, *, trusted: bool) -> None:
+        """Remember that the identity was there and, where the link is `trusted`, what it looked like."""
+        known = self.known.setdefault(identity, Known())
+        known.tracks.add((probe.key.recording, probe.key.track))
+        known.presences.append(self.presence(probe))
+        del known.presences[:-PRESENCES_KEPT]
+        if trusted and probe.embeddings:
+            self.gallery.append(identity, probe.embeddings)
+
+    def sighting(
+        self, tracklet: int, identity: int, state: LinkState, candidates: list[Candidate]
+    ) -> Sighting:
+        """The claim with its evidence: how near the identity is, and the next best (of a new one: the best)."""
+        best = candidates[0] if state != "new" else None
+        others = [c for c in candidates if c.identity != identity]
+        runner_up = others[0] if others else None
+        return Sighting(
+            tracklet,
+            identity,
+            state,
+            distance=best.distance if best else None,
+            probability=best.probability if best else None,
+            runner_up=runner_up.identity if runner_up else None,
+            runner_up_distance=runner_up.distance if runner_up else None,
+            runner_up_probability=runner_up.probability if runner_up else None,
+        )

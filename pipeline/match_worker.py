@@ -1,0 +1,183 @@
+"""Match worker: the one writer; stores tracklets as they come and links them in event-time order."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from pipeline.channels import EMBEDDED, PROGRESS, Receiver, Sender, parent_alive
+from pipeline.config import Config
+from pipeline.gallery import FprGallery
+from pipeline.match import Matcher, Place
+from pipeline.messages import (
+    Message,
+    MessageError,
+    ModelReady,
+    Notice,
+    Progress,
+    RecordingEnded,
+    RecordingStarted,
+    TrackletEmbedded,
+    Watermark,
+)
+from pipeline.store import Store, StoreError, open_store
+
+BATCH = 64
+"""Messages stored in one transaction; a tracklet with its crops is some 100 KB."""
+PROGRESS_S = 0.5
+
+
+class MatchJob(msgspec.Struct, frozen=True):
+    """What the match worker is started with."""
+
+    folder: str
+    recordings: tuple[int, ...]
+    """It ends when all of these have."""
+    config: Config
+    database: str
+    version: int
+
+
+def main(job: bytes) -> None:
+    """Run the match worker until every recording has ended and every tracklet is linked.
+
+    Args:
+        job: an encoded `MatchJob`.
+    """
+    work = msgspec.msgpack.decode(job, type=MatchJob)
+    context = zmq.Context()
+    alive = parent_alive(os.getppid())
+    receiver = Receiver(context, Path(work.folder), EMBEDDED)
+    progress = Sender(context, Path(work.folder), PROGRESS, alive)
+    try:
+        with open_store(work.database, write=True) as store:
+            Writer(store, work, progress.send).serve(receiver, alive)
+    except StoreError as error:
+        progress.send(Notice("error", str(error)))
+        sys.exit(1)
+    finally:
+        receiver.close()
+        progress.close()
+        context.term()
+
+
+class Writer:
+    """Stores what comes, and links what no camera can precede any more."""
+
+    def __init__(self, store: Store, job: MatchJob, report: Callable[[Message], None]) -> None:
+        """Nobody is known but those the store knows already."""
+        self.store, self.job, self.report = store, job, report
+        self.watermarks = dict.fromkeys(job.recordings, -1)
+        """Recordings still running: no tracklet of theirs will end before this time."""
+        self.linked_ns = self.newest_ns = -1
+        self.late = False
+        self.linked = self.stored = 0
+        self.seconds: Counter[str] = Counter()
+        self.matcher = make_matcher(store, job.config, store.new_identity)
+        for known in store.load_gallery(job.version):
+            self.matcher.restore(known.tracklet, known.sighting)
+            self.newest_ns = max(self.newest_ns, known.tracklet.end_ns)
+
+    def serve(self, receiver: Receiver, alive: Callable[[], bool]) -> None:
+        """Store and link until all recordings have ended."""
+        reported_s = 0.0
+        while self.watermarks and alive():
+            self.update(take(receiver, self.report))
+            self.link(min(self.watermarks.values(), default=None))
+            if time.monotonic() - reported_s > PROGRESS_S:
+                reported_s = time.monotonic()
+                self.tell()
+        self.tell()
+
+    def update(self, messages: list[Message]) -> None:
+        """Store a batch of messages; tracklets first, in one transaction."""
+        started = time.perf_counter()
+        tracklets = [m for m in messages if isinstance(m, TrackletEmbedded)]
+        if tracklets:
+            self.store.add_tracklets(tracklets)
+            self.stored += len(tracklets)
+        for message in messages:
+            if isinstance(message, Watermark) and message.recording in self.watermarks:
+                self.watermarks[message.recording] = message.time_ns
+            elif isinstance(message, ModelReady):
+                self.store.set_calibration(message.model, message.calibration)
+            elif isinstance(message, RecordingStarted):
+                self.store.frame_size(
+                    message.recording, width=message.width, height=message.height, fps=message.fps
+                )
+            elif isinstance(message, RecordingEnded):
+                self.watermarks.pop(message.recording, None)
+                self.store.end_recording(
+                    message.recording,
+                    state=message.state,
+                    frames=message.frames,
+                    detected=message.detected,
+                    message=message.message,
+                )
+        self.seconds["store"] += time.perf_counter() - started
+
+    def link(self, until_ns: int | None) -> None:
+        """Link every stored tracklet that ended before `until_ns`; all of them for None."""
+        if until_ns is not None and until_ns <= self.linked_ns:
+            return
+        started = time.perf_counter()
+        last_ns = None if until_ns is None else until_ns - 1
+        for tracklet in self.store.unlinked(last_ns, self.job.version):
+            self.mind_order(tracklet.end_ns)
+            self.store.add_sightings(self.job.version, self.matcher.update(tracklet))
+            self.linked += 1
+        self.linked_ns = self.linked_ns if until_ns is None else until_ns
+        self.seconds["match"] += time.perf_counter() - started
+
+    def mind_order(self, end_ns: int) -> None:
+        """Note the first tracklet that is older than one linked before: the run ends with linking all again."""
+        if end_ns < self.newest_ns and not self.late:
+            self.late = True
+            self.store.mark_late(self.job.version)
+        self.newest_ns = max(self.newest_ns, end_ns)
+
+    def tell(self) -> None:
+        """Report progress."""
+        self.report(Progress("match", 0, self.linked, self.stored, 0, dict(self.seconds)))
+
+
+def take(receiver: Receiver, report: Callable[[Message], None]) -> list[Message]:
+    """The messages that are there, waiting a moment for the first."""
+    messages: list[Message] = []
+    while len(messages) < BATCH:
+        try:
+            message = receiver.receive(0 if messages else 200)
+        except MessageError as error:
+            report(Notice("error", f"match: a message was refused: {error}"))
+            continue
+        if message is None:
+            break
+        messages.append(message)
+    return messages
+
+
+def make_matcher(store: Store, config: Config, new_identity: Callable[[], int]) -> Matcher:
+    """A matcher that knows nobody yet, for the recordings in the store."""
+    return Matcher(
+        config.matcher,
+        places(store),
+        FprGallery(config.matcher.exemplars, store.calibration),
+        new_identity,
+        part_ns=round(config.tracklets.part_s * 1e9),
+    )
+
+
+def places(store: Store) -> dict[int, Place]:
+    """Where every recording in the store was made."""
+    cameras = {camera.id: camera for camera in store.cameras()}
+    return {
+        recording: Place(cameras[c].name, cameras[c].clock_known, frozenset(cameras[c].overlaps))
+        for recording, c in store.recording_cameras().items()
+    }

@@ -1,0 +1,242 @@
+"""The table of processes of a run: start them, watch them, start a crashed camera once more, stop them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from pipeline import camera_worker, match_worker, reid_worker
+from pipeline.camera_worker import CameraJob, WorkerJob
+from pipeline.channels import PROGRESS, TRACKLETS, Receiver, Sender, socket_folder
+from pipeline.config import Config
+from pipeline.match_worker import MatchJob
+from pipeline.messages import Message, MessageError, Notice, RecordingEnded
+from pipeline.reid_worker import ReidJob
+
+SPAWN = multiprocessing.get_context("spawn")
+STOP_S = 30.0
+"""How long the processes of a stopped run may take to hand over what they hold."""
+LINKED_S = 600.0
+"""How long the matcher may take after the last camera ended."""
+
+
+@dataclass
+class Worker:
+    """One started process and the cameras it hosts (none for the ReID and match workers)."""
+
+    name: str
+    process: Any
+    jobs: tuple[CameraJob, ...] = ()
+    first_try: bool = True
+
+
+@dataclass
+class Run:
+    """What the supervisor knows of a run while it goes on."""
+
+    config: Config
+    database: str
+    version: int
+    folder: Path
+    report: Callable[[Message], None]
+    threads: int
+    stop: Any = field(default_factory=SPAWN.Event)
+    ended: set[int] = field(default_factory=set)
+    workers: list[Worker] = field(default_factory=list)
+
+
+class WorkerDied(RuntimeError):
+    """The ReID or match worker ended before its work was done."""
+
+
+def run_processes(
+    jobs: Sequence[CameraJob],
+    config: Config,
+    *,
+    database: str,
+    version: int,
+    report: Callable[[Message], None],
+) -> bool:
+    """Run every camera of `jobs` through to the store; False when the user stopped it.
+
+    Args:
+        jobs: cameras to read, with their recordings' rows.
+        config: the run's configuration.
+        database: path or URL of the store, which exists.
+        version: identity version the sightings go to.
+        report: gets every `Progress` and `Notice`.
+
+    Raises:
+        WorkerDied: the ReID worker or the match worker crashed; what was stored is kept.
+    """
+    shares = share_out(jobs, worker_count(config, len(jobs)))
+    threads = config.workers.threads or max(1, cores() // len(shares))
+    run = Run(config, database, version, socket_folder(), report, threads)
+    context = zmq.Context()
+    progress = Receiver(context, run.folder, PROGRESS)
+    try:
+        recordings = tuple(job.recording for job in jobs)
+        start_shared(run, recordings)
+        for number, share in enumerate(shares):
+            start_camera_worker(run, f"camera-worker-{number}", share)
+        with interruptible(run):
+            watch(run, context, progress)
+        return not run.stop.is_set()
+    finally:
+        end_all(run.workers)
+        progress.close()
+        context.term()
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def worker_count(config: Config, cameras: int) -> int:
+    """Camera workers to start: as configured, else one per camera and core."""
+    return max(1, min(config.workers.cameras or cores(), cameras))
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_out(jobs: Sequence[CameraJob], workers: int) -> list[tuple[CameraJob, ...]]:
+    """The cameras dealt out to so many workers, in turn."""
+    return [tuple(jobs[i::workers]) for i in range(workers)]
+
+
+def start_shared(run: Run, recordings: tuple[int, ...]) -> None:
+    """Start the two workers there is one of."""
+    folder = str(run.folder)
+    reid = ReidJob(folder, recordings, run.config.reid, 1)
+    match = MatchJob(folder, recordings, run.config, run.database, run.version)
+    start(run, Worker("reid", SPAWN.Process(target=reid_worker.main, args=(msgspec.msgpack.encode(reid),))))
+    start(run, Worker("match", SPAWN.Process(target=match_worker.main, args=(msgspec.msgpack.encode(match),))))
+
+
+def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
+    """Start a camera worker for `jobs`."""
+    job = WorkerJob(name, str(run.folder), jobs, run.config, run.threads)
+    process = SPAWN.Process(
+        target=camera_worker.main, args=(msgspec.msgpack.encode(job), StopFlag(run.stop)), name=name
+    )
+    start(run, Worker(name, process, jobs, first_try))
+
+
+@dataclass
+class StopFlag:
+    """A picklable question: has the run been stopped?"""
+
+    event: Any
+
+    def __call__(self) -> bool:
+        return bool(self.event.is_set())
+
+
+def start(run: Run, worker: Worker) -> None:
+    """Start a process that leaves Ctrl-C to the supervisor."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        worker.process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    run.workers.append(worker)
+
+
+def watch(run: Run, context: Any, progress: Receiver) -> None:
+    """Pass reports on and mind the processes until the matcher has finished."""
+    deadline = None
+    while True:
+        pass_reports(run, progress)
+        for worker in [w for w in run.workers if w.process.exitcode is not None]:
+            if worker.name == "match" and worker.process.exitcode == 0:
+                pass_reports(run, progress)
+                return
+            run.workers.remove(worker)
+            if worker.jobs:
+                mind_camera_worker(run, worker, context)
+            elif worker.process.exitcode != 0:
+                raise WorkerDied(
+                    f"the {worker.name} worker stopped (exit code {worker.process.exitcode}); what was stored is kept"
+                )
+        cameras_left = any(worker.jobs for worker in run.workers)
+        if run.stop.is_set() or not cameras_left:
+            deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
+            if time.monotonic() > deadline:
+                raise WorkerDied("the workers did not finish in time")
+
+
+def pass_reports(run: Run, progress: Receiver) -> None:
+    """Hand on what the workers reported."""
+    wait_ms = 100
+    while True:
+        try:
+            message = progress.receive(wait_ms)
+        except MessageError as error:
+            message = Notice("error", f"a report was refused: {error}")
+        if message is None:
+            return
+        wait_ms = 0
+        if isinstance(message, RecordingEnded):
+            run.ended.add(message.recording)
+        run.report(message)
+
+
+def mind_camera_worker(run: Run, worker: Worker, context: Any) -> None:
+    """A camera worker has ended: after a crash its cameras are tried once more, each on its own."""
+    if worker.process.exitcode == 0:
+        return
+    reason = f"its worker crashed (exit code {worker.process.exitcode})"
+    unfinished = [job for job in worker.jobs if job.recording not in run.ended]
+    if worker.first_try and not run.stop.is_set():
+        for job in unfinished:
+            run.report(Notice("warning", f"{job.camera.name}: {reason}; starting it over on its own"))
+            start_camera_worker(run, f"camera-worker-{job.camera.name}", (job,), first_try=False)
+        return
+    sender = Sender(context, run.folder, TRACKLETS, lambda: True)
+    for job in unfinished:
+        ended = RecordingEnded(job.recording, "failed", 0, 0, message=reason)
+        run.report(Notice("error", f"{job.camera.name}: {reason}"))
+        run.report(ended)
+        sender.send(ended)
+    sender.close()
+
+
+@contextmanager
+def interruptible(run: Run) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run in order; a second one stops it at once."""
+
+    def stop(signum: int, _frame: object) -> None:
+        if run.stop.is_set():
+            raise KeyboardInterrupt
+        run.stop.set()
+        run.report(Notice("warning", "stopping: what was found so far is being stored (again to stop at once)"))
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def end_all(workers: list[Worker]) -> None:
+    """End what still runs, politely and then not."""
+    for worker in workers:
+        worker.process.join(5 if worker.process.exitcode is None and not worker.jobs else 0.5)
+        if worker.process.is_alive():
+            worker.process.terminate()
+            worker.process.join(2)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()

@@ -1,0 +1,91 @@
+"""A progress bar per camera while a run goes on, notices above them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pipeline import messages
+
+LEVEL_STYLE = {"info": "dim", "warning": "yellow", "error": "bold red"}
+PLAIN_EVERY_S = 10.0
+"""Where the output is not a terminal, a line per camera this often."""
+
+
+class RunDisplay:
+    """Shows a run's reports on a terminal, or as plain lines where there is none."""
+
+    def __init__(self, cameras: Mapping[int, str], console: Console) -> None:
+        """`cameras`: names by recording."""
+        self.cameras, self.console = dict(cameras), console
+        self.started_s = time.monotonic()
+        self.latest: dict[int, messages.Progress] = {}
+        self.stage_s: dict[str, float] = {}
+        self.ended: dict[int, messages.RecordingEnded] = {}
+        self.printed_s = self.started_s
+        self.bars = Progress(
+            TextColumn("[bold]{task.fields[camera]:<14}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.completed:>7.0f} frames  {task.fields[fps]:>6.1f} fps  {task.fields[people]:>4} tracks"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.tasks: dict[int, TaskID] = {
+            recording: self.bars.add_task("", total=None, camera=name, fps=0.0, people=0, state="starting")
+            for recording, name in self.cameras.items()
+        }
+
+    def __enter__(self) -> RunDisplay:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def __call__(self, report: messages.Message) -> None:
+        """Show one report of a worker."""
+        if isinstance(report, messages.Notice):
+            self.console.print(report.text, style=LEVEL_STYLE[report.level], markup=False, highlight=False)
+        elif isinstance(report, messages.RecordingEnded):
+            self.ended[report.recording] = report
+            self.bars.update(self.tasks[report.recording], state=report.state)
+        elif isinstance(report, messages.Progress) and report.recording in self.tasks:
+            self.latest[report.recording] = report
+            self.show_camera(report)
+        elif isinstance(report, messages.Progress):
+            self.stage_s.update(report.stage_s)
+
+    def show_camera(self, report: messages.Progress) -> None:
+        """Update a camera's bar, or print its line now and then."""
+        elapsed_s = time.monotonic() - self.started_s
+        fps = report.frames / max(elapsed_s, 1e-3)
+        self.bars.update(
+            self.tasks[report.recording],
+            completed=report.frames,
+            total=max(report.total, report.frames) if report.total else None,
+            fps=fps,
+            people=report.people,
+            state="" if report.recording not in self.ended else self.ended[report.recording].state,
+        )
+        if not self.console.is_terminal and time.monotonic() - self.printed_s > PLAIN_EVERY_S:
+            self.printed_s = time.monotonic()
+            for recording, latest in self.latest.items():
+                of = f" of {latest.total}" if latest.total else ""
+                self.console.print(f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks")
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent in each stage, all cameras together."""
+        total = dict(self.stage_s)
+        for report in self.latest.values():
+            for stage, spent_s in report.stage_s.items():
+                total[stage] = total.get(stage, 0.0) + spent_s
+        return total

@@ -1,0 +1,147 @@
+"""ReID worker: owns the accelerator; turns the crops of closed tracklets into embeddings."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from pipeline.channels import EMBEDDED, PROGRESS, TRACKLETS, Receiver, Sender, parent_alive
+from pipeline.config import ReidConfig
+from pipeline.messages import (
+    Embedding,
+    Message,
+    MessageError,
+    ModelReady,
+    Notice,
+    Progress,
+    RecordingEnded,
+    TrackletClosed,
+    TrackletEmbedded,
+)
+from reid.embed import CropEmbedding, Embedder, load_embedder
+
+GPU_BATCH = 32
+"""Messages taken together on an accelerator; one at a time on a CPU, which gains nothing from more."""
+PROGRESS_S = 0.5
+
+
+class ReidJob(msgspec.Struct, frozen=True):
+    """What the ReID worker is started with."""
+
+    folder: str
+    recordings: tuple[int, ...]
+    """It ends when all of these have."""
+    config: ReidConfig
+    threads: int
+
+
+def main(job: bytes) -> None:
+    """Run the ReID worker until every recording has ended.
+
+    Args:
+        job: an encoded `ReidJob`.
+    """
+    work = msgspec.msgpack.decode(job, type=ReidJob)
+    os.environ.setdefault("OMP_NUM_THREADS", str(work.threads))
+    context = zmq.Context()
+    alive = parent_alive(os.getppid())
+    receiver = Receiver(context, Path(work.folder), TRACKLETS)
+    sender = Sender(context, Path(work.folder), EMBEDDED, alive)
+    progress = Sender(context, Path(work.folder), PROGRESS, alive)
+    try:
+        backbone = Path(work.config.backbone) if work.config.backbone else None
+        embedder = load_embedder(Path(work.config.weights), device=work.config.device, backbone=backbone)
+        progress.send(Notice("info", embedder.terms))
+        sender.send(ModelReady(embedder.model_id, embedder.calibration))
+        serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive)
+    finally:
+        receiver.close()
+        sender.close()
+        progress.close()
+        context.term()
+
+
+def serve(
+    embedder: Embedder,
+    receiver: Receiver,
+    send: Callable[[Message], None],
+    report: Callable[[Message], None],
+    running: set[int],
+    alive: Callable[[], bool],
+) -> None:
+    """Embed and pass on, in the order of arrival, until no recording is `running`."""
+    seconds: Counter[str] = Counter()
+    batch = GPU_BATCH if embedder.device == "cuda" else 1
+    done, reported_s = 0, 0.0
+    while running and alive():
+        messages = take(receiver, batch, report)
+        started = time.perf_counter()
+        outgoing = embed_messages(embedder, messages, report)
+        seconds["embed"] += time.perf_counter() - started
+        for message in outgoing:
+            send(message)
+            if isinstance(message, RecordingEnded):
+                running.discard(message.recording)
+        done += sum(isinstance(m, TrackletEmbedded) for m in outgoing)
+        if time.monotonic() - reported_s > PROGRESS_S or not running:
+            reported_s = time.monotonic()
+            report(Progress("reid", 0, done, None, 0, dict(seconds)))
+
+
+def take(receiver: Receiver, most: int, report: Callable[[Message], None]) -> list[Message]:
+    """Up to `most` messages that are there already, waiting a moment for the first."""
+    messages: list[Message] = []
+    while len(messages) < most:
+        try:
+            message = receiver.receive(0 if messages else 200)
+        except MessageError as error:
+            report(Notice("error", f"reid: a message was refused: {error}"))
+            continue
+        if message is None:
+            break
+        messages.append(message)
+    return messages
+
+
+def embed_messages(
+    embedder: Embedder, messages: list[Message], report: Callable[[Message], None]
+) -> list[Message]:
+    """The messages in their order, each closed tracklet with its embeddings."""
+    tracklets = [m for m in messages if isinstance(m, TrackletClosed)]
+    try:
+        pictures = [decode_jpeg(crop.jpeg) for tracklet in tracklets for crop in tracklet.crops]
+        embeddings = iter(embedder.embed(pictures) if pictures else [])
+        embedded = {
+            id(t): TrackletEmbedded(t, embedder.model_id, tuple(message_of(next(embeddings)) for _ in t.crops))
+            for t in tracklets
+        }
+    except (RuntimeError, ValueError) as error:
+        report(Notice("error", f"reid: {len(tracklets)} tracklet(s) not embedded: {error!r}"))
+        embedded = {id(t): TrackletEmbedded(t, embedder.model_id, ()) for t in tracklets}
+    return [embedded.get(id(m), m) for m in messages]
+
+
+def message_of(embedding: CropEmbedding) -> Embedding:
+    """The network's answer for one crop as a message."""
+    return Embedding(embedding.cells, embedding.foreground, embedding.pooled)
+
+
+def decode_jpeg(jpeg: bytes) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) uint8 RGB in JPEG (or PNG) bytes.
+
+    Raises:
+        ValueError: not a picture.
+    """
+    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError(f"not a picture ({len(jpeg)} bytes)")
+    return np.ascontiguousarray(bgr[:, :, ::-1])

@@ -1,0 +1,130 @@
+"""One run over recordings: which to read, skip or start over; the processes; what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+
+from pipeline.camera_worker import CameraJob
+from pipeline.config import CameraConfig, Config
+from pipeline.messages import RecordingEnded
+from pipeline.processes import run_processes
+from pipeline.progress import RunDisplay
+from pipeline.relink import relink
+from pipeline.sources import SourceError, source_fingerprint
+from pipeline.store import Store, open_store
+
+
+@dataclass
+class RunReport:
+    """What a run did, for the closing table and the exit code."""
+
+    wall_s: float
+    source_s: float
+    """Length of what was read, in source time, all cameras together."""
+    stage_s: dict[str, float]
+    ended: dict[str, RecordingEnded]
+    """By camera; those read in this run."""
+    skipped: tuple[str, ...]
+    """Cameras whose recording was in the database already."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Cameras that could not be read at all, and why."""
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0: all done; 1: some source failed or is short; 130: interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.failed or any(e.state != "done" for e in self.ended.values()) else 0
+
+
+def run(config: Config, database: str, *, fresh: bool, command: str, console: Console) -> RunReport:
+    """Read every recording of `config` into `database`, link who was seen, and say what came of it.
+
+    Args:
+        config: cameras and settings.
+        database: SQLite file (made if missing) or URL.
+        fresh: forget what the database holds of these cameras first.
+        command: the command line, for the record.
+        console: where progress and notices go.
+
+    Raises:
+        StoreError: the database cannot be written.
+        WorkerDied: a worker all cameras need crashed; what was stored is kept.
+    """
+    started_s = time.monotonic()
+    with open_store(database, create=True, write=True) as store:
+        run_id = store.begin_run(command=command, config=config, software=software_version())
+        if fresh:
+            store.forget_recordings([camera.name for camera in config.cameras])
+        jobs, skipped, failed = prepare(store, run_id, config.cameras, console)
+        identities = store.current_version() or store.new_version("online", "first run")
+    report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
+    state = "failed"
+    try:
+        if jobs:
+            carry_out(jobs, config, database, identities, report, console)
+        state = "interrupted" if report.interrupted else "done"
+    finally:
+        with open_store(database, write=True) as store:
+            if state == "done" and jobs:
+                relink(store, config)
+            store.end_run(run_id, state)
+    report.wall_s = time.monotonic() - started_s
+    return report
+
+
+def prepare(
+    store: Store, run_id: int, cameras: Sequence[CameraConfig], console: Console
+) -> tuple[list[CameraJob], tuple[str, ...], dict[str, str]]:
+    """Recordings to read, cameras whose recording is done already, and cameras that cannot be read."""
+    jobs: list[CameraJob] = []
+    skipped: list[str] = []
+    failed: dict[str, str] = {}
+    for camera in cameras:
+        try:
+            fingerprint = source_fingerprint(camera)
+        except SourceError as error:
+            failed[camera.name] = str(error)
+            console.print(f"{camera.name}: {error}", style="bold red", markup=False, highlight=False)
+            continue
+        row = store.camera_id(camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
+        earlier = store.find_recording(row, fingerprint)
+        if earlier and earlier.finished:
+            skipped.append(camera.name)
+            console.print(f"{camera.name}: this recording is in the database already (--fresh reads it again)")
+            continue
+        recording = store.start_recording(
+            run=run_id, camera=row, source=camera.source, fingerprint=fingerprint, start_ns=camera.start_ns
+        )
+        jobs.append(CameraJob(camera, recording))
+    return jobs, tuple(skipped), failed
+
+
+def carry_out(
+    jobs: list[CameraJob], config: Config, database: str, version: int, report: RunReport, console: Console
+) -> None:
+    """Run the processes, filling in the report."""
+    names = {job.recording: job.camera.name for job in jobs}
+    with RunDisplay(names, console) as display:
+        try:
+            finished = run_processes(jobs, config, database=database, version=version, report=display)
+            report.interrupted = not finished
+        except KeyboardInterrupt:
+            report.interrupted = True
+    report.ended = {names[recording]: ended for recording, ended in display.ended.items()}
+    report.stage_s = display.seconds
+    report.source_s = sum(ended.duration_s for ended in report.ended.values())
+
+
+def software_version() -> str:
+    """Our version, as installed or from the source tree."""
+    try:
+        return version("fpr-across-cameras")
+    except PackageNotFoundError:
+        return "0.1.0"

@@ -1,0 +1,383 @@
+"""What the writer of a run does with the store: recordings and tracklets in, identities on top."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, Select, delete, select, update
+
+from pipeline.database import (
+    Database,
+    ReadOnlyStoreError,
+    engine_for,
+    locate,
+    now_ns,
+    open_engine,
+    translated,
+    write_transaction,
+)
+from pipeline.messages import RecordingState, TrackletEmbedded
+from pipeline.rows import (
+    StoredTracklet,
+    insert_rows,
+    insert_tracklets,
+    new_row,
+    pages,
+    read_tracklets,
+    without_credentials,
+)
+from pipeline.schema import (
+    AuditEntry,
+    Camera,
+    Identity,
+    IdentityVersion,
+    Model,
+    Recording,
+    Run,
+    SightingRow,
+    Tracklet,
+)
+
+LOG = logging.getLogger(__name__)
+FINISHED = ("done", "short")
+"""States of a recording that need not be processed again."""
+LATE_NOTE = "some tracklets were linked after younger ones"
+
+SightingState = Literal["linked", "ambiguous", "new"]
+VersionKind = Literal["online", "relink", "recluster"]
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """The claim that a tracklet shows an identity."""
+
+    tracklet: int
+    identity: int
+    state: SightingState
+    distance: float | None = None
+    """To the identity; None for a new one."""
+    probability: float | None = None
+    """Calibrated probability that it is the same person."""
+    runner_up: int | None = None
+    """The next best identity."""
+    runner_up_distance: float | None = None
+    runner_up_probability: float | None = None
+    evidence: dict[str, Any] | None = None
+    """Whatever explains the claim, as JSON; nothing biometric."""
+
+
+class StoredCamera(msgspec.Struct, frozen=True):
+    """A camera the store knows."""
+
+    id: int
+    name: str
+    clock_known: bool
+    overlaps: tuple[str, ...]
+
+
+class StoredRecording(msgspec.Struct, frozen=True):
+    """What became of a recording."""
+
+    id: int
+    state: str
+    frames: int
+    detected: int
+    message: str
+
+    @property
+    def finished(self) -> bool:
+        """Whether it need not be processed again."""
+        return self.state in FINISHED
+
+
+class LinkedTracklet(msgspec.Struct, frozen=True):
+    """A tracklet and the claim about it."""
+
+    tracklet: StoredTracklet
+    sighting: Sighting
+
+
+def open_store(
+    url_or_path: str | Path, *, create: bool = False, write: bool = False, clock: Callable[[], int] = now_ns
+) -> Store:
+    """The store in an SQLite file or at a PostgreSQL URL (password: PGPASSWORD or ~/.pgpass).
+
+    Args:
+        url_or_path: file path, or SQLAlchemy URL.
+        create: make it if it is missing.
+        write: become its one writer and bring an older schema up to date; without it, query only.
+        clock: now, in UTC epoch ns.
+
+    Raises:
+        MissingStoreError, NotAStoreError, NewerSchemaError, OlderSchemaError, StoreInUseError,
+        ReadOnlyStoreError, UnreachableStoreError: see `pipeline.database`.
+    """
+    location = locate(url_or_path)
+    opened = open_engine(location, create=create, write=write)
+    return Store(location, opened.engine, opened.lock, clock)
+
+
+class Store(Database):
+    """An open store. Every method is one transaction: kept as a whole, or not at all."""
+
+    def begin_run(self, *, command: str, config: Any, software: str) -> int:
+        """Number of a new run; what an earlier one left running was interrupted.
+
+        Args:
+            command: the command line.
+            config: any msgspec struct or JSON value.
+            software: our version.
+        """
+        with self.writing() as connection:
+            now = self.clock()
+            for table in (Run, Recording):
+                interrupted = {"state": "interrupted", "ended_ns": now}
+                connection.execute(update(table).where(table.state == "running").values(interrupted))
+            row = {"started_ns": now, "state": "running", "software": software}
+            texts = {"command": without_credentials(command), "config": public_config(config)}
+            return new_row(connection, Run, **row, **texts)
+
+    def end_run(self, run: int, state: str) -> None:
+        """Note how a run ended."""
+        with self.writing() as connection:
+            values = {"state": state, "ended_ns": self.clock()}
+            connection.execute(update(Run).where(Run.id == run).values(values))
+
+    def camera_id(self, name: str, *, clock_known: bool, overlaps: Iterable[str] = ()) -> int:
+        """Number of a camera, made or updated."""
+        values = {"clock_known": clock_known, "overlaps": sorted(overlaps)}
+        with self.writing() as connection:
+            known = connection.scalar(select(Camera.id).where(Camera.name == name))
+            if known is None:
+                return new_row(connection, Camera, name=name, **values)
+            connection.execute(update(Camera).where(Camera.id == known).values(values))
+            return known
+
+    def cameras(self) -> list[StoredCamera]:
+        """All cameras, by name."""
+        with self.reading() as connection:
+            rows = connection.execute(select(Camera.id, Camera.name, Camera.clock_known, Camera.overlaps))
+            stored = [StoredCamera(r.id, r.name, r.clock_known, tuple(r.overlaps)) for r in rows]
+        return sorted(stored, key=lambda camera: camera.name)
+
+    def find_recording(self, camera: int, fingerprint: str) -> StoredRecording | None:
+        """The recording of this content by this camera, if there was one."""
+        query = select(
+            Recording.id, Recording.state, Recording.frames, Recording.detected, Recording.message
+        ).where(Recording.camera == camera, Recording.fingerprint == fingerprint)
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else StoredRecording(*row)
+
+    def recording_cameras(self) -> dict[int, int]:
+        """The camera of every recording, by number."""
+        with self.reading() as connection:
+            rows = connection.execute(select(Recording.id, Recording.camera))
+            return {row.id: row.camera for row in rows}
+
+    def start_recording(
+        self, *, run: int, camera: int, source: str, fingerprint: str | None, start_ns: int
+    ) -> int:
+        """Number of a new recording; an unfinished one of the same content goes first, with all it held.
+
+        Args:
+            run: from `begin_run`.
+            camera: from `camera_id`.
+            source: as the user gave it; credentials are cut out.
+            fingerprint: names the content; None for a live stream.
+            start_ns: source time of the first frame; 0 where unknown.
+
+        Raises:
+            ValueError: this content is finished: see `find_recording`, `forget_recordings`.
+        """
+        with self.writing() as connection:
+            same = (Recording.camera == camera) & (Recording.fingerprint == fingerprint)
+            earlier = connection.execute(select(Recording.id, Recording.state).where(same)).first()
+            if earlier and earlier.state in FINISHED:
+                raise ValueError(f"recording {earlier.id} is {earlier.state}: forget it first")
+            if earlier:
+                remove_recordings(connection, [earlier.id])
+            keys = {"run": run, "camera": camera, "fingerprint": fingerprint, "start_ns": start_ns}
+            state = {"state": "running", "frames": 0, "detected": 0, "message": ""}
+            source = without_credentials(source)
+            return new_row(connection, Recording, source=source, started_ns=self.clock(), **keys, **state)
+
+    def frame_size(self, recording: int, *, width: int, height: int, fps: float) -> None:
+        """Note the size (px) and rate of a recording's frames with its camera."""
+        camera = select(Recording.camera).where(Recording.id == recording).scalar_subquery()
+        with self.writing() as connection:
+            values = {"width": width, "height": height, "fps": fps}
+            connection.execute(update(Camera).where(Camera.id == camera).values(values))
+
+    def end_recording(
+        self, recording: int, *, state: RecordingState, frames: int, detected: int, message: str = ""
+    ) -> None:
+        """Note how a recording ended, how many frames it had and how many were detected."""
+        values = {"state": state, "frames": frames, "detected": detected, "ended_ns": self.clock()}
+        message = without_credentials(message)
+        with self.writing() as connection:
+            row = update(Recording).where(Recording.id == recording)
+            connection.execute(row.values(message=message, **values))
+
+    def forget_recordings(self, cameras: Iterable[str]) -> int:
+        """How many recordings of these cameras were removed with all they held."""
+        query = select(Recording.id).join(Camera).where(Camera.name.in_(list(cameras)))
+        with self.writing() as connection:
+            recordings = list(connection.scalars(query))
+            remove_recordings(connection, recordings)
+        return len(recordings)
+
+    def add_tracklets(self, batch: Sequence[TrackletEmbedded]) -> None:
+        """Keep a batch in one transaction; a tracklet that is there already is left as it is.
+
+        Raises:
+            ValueError: embeddings do not pair with crops, or arrays with frames.
+            UnknownRecordingError: a recording that is not in the store.
+            StoreFullError: see there.
+        """
+        with self.writing() as connection:
+            insert_tracklets(connection, batch)
+
+    def current_version(self) -> int | None:
+        """The newest identity version, if there is one."""
+        query = select(IdentityVersion.id).order_by(IdentityVersion.id.desc()).limit(1)
+        with self.reading() as connection:
+            return connection.scalar(query)
+
+    def new_version(self, kind: VersionKind, note: str = "") -> int:
+        """Number of a new, empty identity version, which is now the current one."""
+        with self.writing() as connection:
+            return new_row(connection, IdentityVersion, created_ns=self.clock(), kind=kind, note=note)
+
+    def mark_late(self, version: int) -> None:
+        """Note that a version holds claims about tracklets older than some it had linked before."""
+        with self.writing() as connection:
+            row = update(IdentityVersion).where(IdentityVersion.id == version)
+            connection.execute(row.values(note=LATE_NOTE))
+
+    def is_late(self, version: int) -> bool:
+        """Whether `mark_late` was called for a version."""
+        with self.reading() as connection:
+            note = connection.scalar(select(IdentityVersion.note).where(IdentityVersion.id == version))
+        return note == LATE_NOTE
+
+    def identities_of_tracklets(self, version: int) -> dict[int, int]:
+        """The identity of every tracklet with a claim in `version`."""
+        query = select(SightingRow.tracklet, SightingRow.identity).where(SightingRow.version == version)
+        with self.reading() as connection:
+            return {row.tracklet: row.identity for row in connection.execute(query)}
+
+    def tracklets(self) -> Iterator[StoredTracklet]:
+        """Every tracklet, in the order of `unlinked`."""
+        yield from self.tracklets_in_order(select(Tracklet.id))
+
+    def new_identity(self) -> int:
+        """Number of a new person."""
+        with self.writing() as connection:
+            return new_row(connection, Identity)
+
+    def add_sightings(self, version: int, sightings: Sequence[Sighting]) -> None:
+        """Keep claims about tracklets; a later claim about the same tracklet replaces the earlier."""
+        rows = [{"version": version, **msgspec.structs.asdict(sighting)} for sighting in sightings]
+        with self.writing() as connection:
+            for page in pages([sighting.tracklet for sighting in sightings]):
+                same = (SightingRow.version == version) & SightingRow.tracklet.in_(page)
+                connection.execute(delete(SightingRow).where(same))
+            insert_rows(connection, SightingRow, rows)
+
+    def unlinked(self, until_end_ns: int | None, version: int) -> Iterator[StoredTracklet]:
+        """Tracklets without a claim in `version`, by (end, camera's name, track, part).
+
+        Args:
+            until_end_ns: only those that end at or before it; None for all.
+            version: an identity version.
+        """
+        claimed = (SightingRow.version == version) & (SightingRow.tracklet == Tracklet.id)
+        query = select(Tracklet.id).where(~select(SightingRow.tracklet).where(claimed).exists())
+        if until_end_ns is not None:
+            query = query.where(Tracklet.end_ns <= until_end_ns)
+        yield from self.tracklets_in_order(query)
+
+    def load_gallery(self, version: int, *, crops: int | None = None) -> Iterator[LinkedTracklet]:
+        """Every tracklet with a claim in `version`, in the order of `unlinked`.
+
+        Args:
+            version: an identity version.
+            crops: at most so many of each tracklet, the best; None for all.
+        """
+        query = select(SightingRow.tracklet).where(SightingRow.version == version)
+        columns = [getattr(SightingRow, name) for name in Sighting.__struct_fields__]
+        for page in pages(self.tracklets_in_order(query, crops=crops)):
+            mine = SightingRow.tracklet.in_([tracklet.id for tracklet in page])
+            with self.reading() as connection:
+                rows = connection.execute(select(*columns).where(SightingRow.version == version, mine))
+                claims = {row.tracklet: Sighting(*row) for row in rows}
+            yield from (LinkedTracklet(t, claims[t.id]) for t in page if t.id in claims)
+
+    def tracklets_in_order(self, ids: Select[Any], *, crops: int | None = None) -> Iterator[StoredTracklet]:
+        """The tracklets that a query selects; read in pages, so that the caller may write meanwhile."""
+        columns = (Tracklet.end_ns, Camera.name, Tracklet.track, Tracklet.part, Tracklet.id)
+        query = select(*columns).join(Recording, Tracklet.recording == Recording.id).join(Camera)
+        with self.reading() as connection:
+            ordered = sorted(connection.execute(query.where(Tracklet.id.in_(ids))).all())
+        for page in pages([number for *_, number in ordered]):
+            with self.reading() as connection:
+                tracklets = read_tracklets(connection, page, crops)
+            yield from (tracklets[tracklet] for tracklet in page if tracklet in tracklets)
+
+    def calibration(self, model: str) -> Any | None:
+        """What `set_calibration` kept for a model."""
+        with self.reading() as connection:
+            return connection.scalar(select(Model.calibration).where(Model.name == model))
+
+    def set_calibration(self, model: str, calibration: Any) -> None:
+        """Keep a model's calibration, a JSON value."""
+        with self.writing() as connection:
+            known = connection.execute(
+                update(Model).where(Model.name == model).values(calibration=calibration)
+            )
+            if known.rowcount == 0:
+                new_row(connection, Model, name=model, calibration=calibration)
+
+    def audit(self, action: str, subject: str, detail: dict[str, Any] | None = None) -> None:
+        """Note who was asked for; works without being the writer, beside a running one.
+
+        A store that cannot be written is read all the same, with one warning in the log.
+        """
+        row = {"action": action, "subject": subject, "detail": detail or {}}
+        engine = self.engine if self.lock else engine_for(self.location, write=True)
+        try:
+            with translated(self.location), write_transaction(engine) as connection:
+                new_row(connection, AuditEntry, time_ns=self.clock(), **row)
+        except ReadOnlyStoreError:
+            if not self.warned:
+                LOG.warning("%s: cannot be written: this query is not audited", self.location.name)
+            self.warned = True
+        finally:
+            if engine is not self.engine:
+                engine.dispose()
+
+
+def public_config(config: Any) -> Any:
+    """A configuration as JSON, with credentials cut out of every string."""
+    text = msgspec.json.encode(config).decode()
+    return msgspec.json.decode(without_credentials(text))
+
+
+def remove_recordings(connection: Connection, recordings: Sequence[int]) -> None:
+    """Remove recordings with all they held, and the identities that nobody else supports."""
+    for recording in recordings:
+        seen = select(SightingRow.identity).join(Tracklet, SightingRow.tracklet == Tracklet.id)
+        identities = set(connection.scalars(seen.where(Tracklet.recording == recording)))
+        connection.execute(delete(Recording).where(Recording.id == recording))
+        remove_empty_identities(connection, identities)
+
+
+def remove_empty_identities(connection: Connection, identities: Iterable[int]) -> None:
+    """Remove those of `identities` without any sighting in any version."""
+    seen = select(SightingRow.tracklet).where(SightingRow.identity == Identity.id).exists()
+    for page in pages(identities):
+        connection.execute(delete(Identity).where(Identity.id.in_(page), ~seen))
