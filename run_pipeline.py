@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,21 +19,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Where did this person go across my cameras? Recordings in, one identity per person out.",
+    epilog="Exit codes: 0 all done, 1 some source failed or nothing was found, 2 wrong usage, 130 interrupted.",
 )
+query = typer.Typer(no_args_is_help=True, help="Ask the database: people, tracks, journey.")
+app.add_typer(query, name="query")
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
 
-Database = Annotated[str, typer.Option("--db", help="SQLite file, or postgresql:// URL.", metavar="DB")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+Database = Annotated[str, typer.Option("--db", help="SQLite file, or postgresql:// URL.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
 @app.command()
 def run(
     sources: Annotated[
-        list[str], typer.Argument(help="Video files, folders of numbered frames, or one .yaml configuration.")
+        list[str], typer.Argument(help="Video files and folders of numbered frames, or one .yaml configuration.")
     ],
     db: Annotated[str, typer.Option("--db", help="SQLite file (made if missing) or postgresql:// URL.")] = "",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the database holds of these cameras.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Read again what the database holds already.")] = False,
     json: Json = False,
 ) -> None:
     """Read recordings: detect, track and link everyone in them into a database.
@@ -46,9 +52,123 @@ def run(
     database = db or config.database
     if not database:
         fail("say where the result goes: --db out.db")
+    if not config.cameras:
+        fail("no cameras: give video files, or list them under `cameras` in the configuration")
     report = run_recordings(config, database, fresh=fresh, command=shlex.join(sys.argv), console=err)
     show_run(report, database, out, json=json)
     raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def check(
+    config: Annotated[list[str], typer.Argument(help="One .yaml configuration, or bare sources.")],
+    json: Json = False,
+) -> None:
+    """Say whether every camera of a configuration can be read, and what it delivers, without running anything."""
+    from pipeline.check import check_cameras
+    from pipeline.show import show_checks
+
+    checks = check_cameras(read_config(config).cameras)
+    show_checks(checks, out, json=json)
+    raise typer.Exit(1 if any(c.problem for c in checks) else 0)
+
+
+@query.command()
+def people(db: Database, json: Json = False) -> None:
+    """Everybody in the database: cameras, first and last seen, how certain."""
+    from pipeline.show import show_people
+
+    show_people(db, out, json=json)
+
+
+@query.command()
+def tracks(
+    db: Database,
+    camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, or seconds.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="The same.")] = None,
+    json: Json = False,
+) -> None:
+    """Every tracklet in view between two times."""
+    from pipeline.show import show_tracks
+
+    show_tracks(db, out, camera=camera, since=since, until=until, json=json)
+
+
+@query.command()
+def journey(person: Annotated[str, typer.Argument(help="P7 or 7.")], db: Database, json: Json = False) -> None:
+    """Where one person went: camera visits in order, gaps between them, how certain each is."""
+    from pipeline.show import show_journey
+
+    show_journey(db, person, out, json=json)
+
+
+@app.command()
+def find(
+    db: Database,
+    image: Annotated[Path, typer.Option("--image", help="A photograph of the person.")],
+    top: Annotated[int, typer.Option(min=1, help="How many people to list.")] = 5,
+    json: Json = False,
+) -> None:
+    """From a photograph to the people in the database it may show, most likely first. The question is audited."""
+    from pipeline.find import find_people
+    from pipeline.show import show_found
+
+    found = find_people(db, image, Config(), top=top)
+    show_found(found, out, json=json)
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command()
+def export(
+    db: Database,
+    out_path: Out,
+    format: Annotated[Literal["mot", "csv", "json", "parquet"], typer.Option("--format")] = "csv",
+    version: Annotated[int | None, typer.Option(help="Identity version; the newest if left out.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write tracks for other programs. mot: OUT/<camera>.txt; csv, json, parquet: the file OUT."""
+    from pipeline.show import show_export
+
+    show_export(db, out_path, format, out, version=version, overwrite=overwrite)
+
+
+@app.command()
+def render(
+    db: Database,
+    out_path: Out,
+    camera: Annotated[list[str] | None, typer.Option(help="Only these cameras; may be repeated.")] = None,
+    person: Annotated[list[str] | None, typer.Option(help="Only these people; may be repeated.")] = None,
+) -> None:
+    """Draw what was found: an annotated video per camera, a contact sheet per person."""
+    from pipeline.show import show_render
+
+    raise typer.Exit(show_render(db, out_path, err, cameras=camera, people=person))
+
+
+@app.command()
+def forget(
+    person: Annotated[str, typer.Argument(help="P7 or 7.")],
+    db: Database,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase a person: rows, vectors and pictures, in every identity version. An audit entry stays."""
+    from pipeline.show import show_forget
+
+    if not yes and not typer.confirm(f"Erase {person} from {db} for ever?", err=True):
+        raise typer.Exit(1)
+    show_forget(db, person, out, json=json)
+
+
+@app.command()
+def demo(
+    out_path: Annotated[Path, typer.Option("--out", help="Folder for the scene and its results.")] = Path("out/demo"),
+) -> None:
+    """The whole pipeline on a two-camera scene with known truth, made on the spot: truth against found."""
+    from pipeline.demo import run_demo
+
+    raise typer.Exit(run_demo(out_path, console=out))
 
 
 def read_config(sources: list[str]) -> Config:
@@ -68,11 +188,27 @@ def fail(message: str) -> NoReturn:
 
 def main() -> None:
     """Run a command; an error the user can mend is one line."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
     except (ConfigError, StoreError) as error:
         err.print(str(error), style="bold red", markup=False, highlight=False)
         sys.exit(2)
+    except expected_errors() as error:
+        err.print(str(error), style="bold red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Errors of the outside world whose message says what to do; imported only when something went wrong."""
+    from pipeline.find import PictureError
+    from pipeline.processes import WorkerDied
+    from pipeline.render import RenderError
+    from pipeline.sources import SourceError
+    from pipeline.yolo import DetectorError
+    from reid.weights import WeightsError
+
+    return (WorkerDied, SourceError, DetectorError, RenderError, WeightsError, PictureError)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-import zmq
 
-from pipeline.channels import PROGRESS, TRACKLETS, ReceiverGone, Sender, parent_alive
+from pipeline.channels import PROGRESS, TRACKLETS, ReceiverGone, Sender, open_context, parent_alive
 from pipeline.config import CameraConfig, Config
 from pipeline.detect import Detections, Detector, DetectorError, load_detector
 from pipeline.messages import (
@@ -59,8 +58,7 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
         stopped: asked between frames.
     """
     work = msgspec.msgpack.decode(job, type=WorkerJob)
-    os.environ.setdefault("OMP_NUM_THREADS", str(work.threads))
-    context = zmq.Context()
+    context = open_context()
     alive = parent_alive(os.getppid())
     tracklets = Sender(context, Path(work.folder), TRACKLETS, alive)
     progress = Sender(context, Path(work.folder), PROGRESS, alive)
@@ -120,7 +118,7 @@ class HostedCamera:
         self.frames: Iterator[Frame] = iter(())
         self.read = self.detected = 0
         self.people: set[int] = set()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.ended = False
         self.reported_s = 0.0
         self.watermark_ns = -1
@@ -197,8 +195,10 @@ class HostedCamera:
 
     def finish_source(self) -> None:
         """The source has no more frames: done, or short of what it declared."""
-        shortfall = self.source.shortfall if self.source else None
-        self.finish("short" if shortfall else "done", shortfall or "")
+        assert self.source is not None
+        shortfall = self.source.shortfall
+        remarks = [remark for remark in (shortfall, str(self.source.repairs)) if remark]
+        self.finish("short" if shortfall else "done", "; ".join(remarks))
 
     def finish(self, state: RecordingState, message: str) -> None:
         """Close open tracklets, then end the recording; what was found before a failure is kept."""

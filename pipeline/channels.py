@@ -37,6 +37,14 @@ class ReceiverGone(RuntimeError):
     """The process at the other end of a blocking channel has gone, and the run with it."""
 
 
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+def open_context() -> Context:
+    """The one zmq context of a process; made in its `main`, never inherited."""
+    return zmq.Context()
+
+
 def socket_folder() -> Path:
     """A new directory that only this user may enter, for the sockets of one run."""
     folder = Path(tempfile.mkdtemp(prefix="fpr-"))
@@ -47,9 +55,7 @@ def socket_folder() -> Path:
 class Sender:
     """The sending end of a channel."""
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, channel: Channel, alive: Callable[[], bool]
-    ) -> None:
+    def __init__(self, context: Context, folder: Path, channel: Channel, alive: Callable[[], bool]) -> None:
         """Connect to `channel` below `folder`; `alive` says whether waiting still makes sense."""
         self.channel = channel
         self.alive = alive
@@ -85,7 +91,7 @@ class Sender:
 class Receiver:
     """The receiving end of a channel."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, channel: Channel) -> None:
+    def __init__(self, context: Context, folder: Path, channel: Channel) -> None:
         """Bind `channel` below `folder`."""
         self.socket = context.socket(zmq.PULL)
         self.socket.set_hwm(channel.high_water)

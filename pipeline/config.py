@@ -18,6 +18,9 @@ Count = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$")]
 
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
 class ConfigError(ValueError):
     """The configuration cannot be used; the message names the key and the valid ones."""
 
@@ -116,7 +119,7 @@ class MatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A tracklet joins the most likely identity from this calibrated probability on."""
     margin: Annotated[float, Meta(ge=0)] = 0.1
     """A runner-up nearer than this in probability makes the link ambiguous."""
-    shortlist: Count = 50
+    shortlist: Count = 12
     """Identities recalled by pooled vector that the FPR distance decides among."""
     clock_tolerance_s: Annotated[float, Meta(ge=0)] = 1.0
     """Two cameras' known clocks may differ by this much."""
@@ -195,6 +198,11 @@ def config_for_sources(sources: list[str]) -> Config:
     return Config(cameras=cameras)
 
 
+def shipped(path: str) -> Path:
+    """A file as given, or, where there is none, the one of that name that ships with this program."""
+    return Path(path) if Path(path).is_file() else REPOSITORY / path
+
+
 def camera_name(source: str) -> str:
     """A camera's name from its source: the stem, with what a name may not hold replaced by '-'."""
     return re.sub(r"[^\w.-]", "-", Path(source).resolve().stem)[:64] or "camera"
@@ -211,10 +219,14 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
     for camera in cameras:
         if names.count(camera.name) > 1:
             sources = ", ".join(c.source for c in cameras if c.name == camera.name)
-            raise ConfigError(f"two sources are named {camera.name!r} ({sources}): name them in a config file")
+            raise ConfigError(
+                f"two sources are named {camera.name!r} ({sources}): name them in a config file"
+            )
         for other in camera.overlaps:
             if other not in names:
-                raise ConfigError(f"cameras.{camera.name}.overlaps: no camera {other!r}{nearest(other, names)}")
+                raise ConfigError(
+                    f"cameras.{camera.name}.overlaps: no camera {other!r}{nearest(other, names)}"
+                )
         if camera.start is not None and camera.start.tzinfo is None:
             raise ConfigError(f"cameras.{camera.name}.start: add a UTC offset, as in 2026-01-31T08:00:00Z")
         if camera.roi is not None and len(camera.roi) < 3:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .demo_people import COAT, SHIRT, SKIN, TROUSERS, Cutout, Mask, Picture, enlarge, lab
+from pipeline.demo_people import COAT, SHIRT, TROUSERS, Cutout, Mask, Picture, enlarge, lab
 
 Colour = tuple[float, float, float]
 """CIELAB, L in 0..100."""
@@ -53,7 +53,7 @@ OUTFITS: dict[int, Outfit] = {
     7: Outfit("tall", "slim", (58, -2, -4), (26, 12, 10), pattern="stripes"),
     8: Outfit("slim", "slim", (36, 24, -26), (46, -2, -8), pattern="stripes", shirt=(85, 0, 2)),
 }
-STRIDE_PX = {"tall": (0.0, 46.0), "slim": (-5.0, 8.0)}
+STRIDE_PX = {"tall": (0.0, 42.0), "slim": (-5.0, 8.0)}
 """How far a foot moves inwards when the legs are apart and when they pass, by body."""
 
 
@@ -120,7 +120,7 @@ def pattern(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.where((rows + bend) % 26 < 10, 26.0, -4.0).astype(np.float32)
     if name == "plaid":
         across, down = (rows + bend) % 30 < 11, (columns + bend) % 24 < 9
-        return (across * 13.0 + down * 13.0 - 8).astype(np.float32)
+        return np.asarray(across * 13.0 + down * 13.0 - 8, np.float32)
     raise ValueError(f"pattern {name!r}: plain, stripes or plaid")
 
 
@@ -149,7 +149,9 @@ def trim(image: Picture, alpha: Picture) -> tuple[Picture, Picture]:
     )
 
 
-def step(image: Picture, alpha: Picture, phase: float, stride: tuple[float, float]) -> tuple[Picture, Picture]:
+def step(
+    image: Picture, alpha: Picture, phase: float, stride: tuple[float, float]
+) -> tuple[Picture, Picture]:
     """The person at one phase (0..1) of the walk: the legs close and open, the trunk sways.
 
     Args:
@@ -165,11 +167,11 @@ def step(image: Picture, alpha: Picture, phase: float, stride: tuple[float, floa
     middle = width / 2 + (feet.mean() - width / 2) * legs
     closed = 0.5 - 0.5 * np.cos(4 * np.pi * phase)
     inwards = legs * (stride[0] + (stride[1] - stride[0]) * closed)
-    side = np.tanh((columns - middle) / 14)
+    side = np.tanh((columns - middle) / 6)
     sway = 3.0 * np.sin(2 * np.pi * phase) * (1 - rows / height)
     source_x = columns + inwards * side - sway
     bob = 2.5 * closed * np.clip(1.6 * (1 - rows / height), 0, 1)
     warp = (source_x.astype(np.float32), (rows + bob).astype(np.float32))
-    return np.asarray(cv2.remap(image, *warp, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8), np.asarray(
-        cv2.remap(alpha, *warp, cv2.INTER_LINEAR), np.uint8
-    )
+    return np.asarray(
+        cv2.remap(image, *warp, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    ), np.asarray(cv2.remap(alpha, *warp, cv2.INTER_LINEAR), np.uint8)

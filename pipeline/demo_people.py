@@ -28,8 +28,9 @@ TALL = (
     "188 765 193 800 198 825 202 850 208 855 214 860 222 870 236 873 244 880 240 886 215 893 195 898 178 898 "
     "176 885 176 865 174 855 172 840 166 818 158 790 152 770 150 757 146 745 140 728 132 712 126 702 118 705 "
     "115 720 110 740 106 762 98 775 92 800 88 825 85 848 87 860 92 865 98 877 105 888 106 893 98 900 85 899 "
-    "65 895 54 888 51 880 54 868 57 850 60 830 60 812 66 780 73 738 74 715 74 699 60 695 59 670 60 630 62 600 "
-    "65 580 62 565 60 550 63 540 62 520 64 505 66 495 75 487 90 478 97 465 98 455 100 448 105 445 103 438"
+    "65 895 54 888 51 880 54 868 57 850 60 830 60 812 66 780 73 738 74 715 74 699 60 695 59 670 60 630 "
+    "62 600 65 580 62 565 60 550 63 540 62 520 64 505 66 495 75 487 90 478 97 465 98 455 100 448 "
+    "105 445 103 438"
 )
 TALL_HEAD = "95 395 165 395 160 455 150 464 147 470 141 475 134 477 118 460 108 447 104 443 98 440"
 TALL_STRANGER = "54 715 62 716 66 730 74 738 81 765 82 798 76 822 54 822"
@@ -119,8 +120,8 @@ def cut(image: Picture, outline: str, scale: float) -> tuple[Picture, Picture, N
     empty = np.zeros((1, 65))
     cv2.grabCut(crop, trimap, (0, 0, 0, 0), empty, empty.copy(), 2, cv2.GC_INIT_WITH_MASK)
     person = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
-    person = cv2.morphologyEx(person, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
-    alpha = cv2.GaussianBlur(enlarge(person, scale), (0, 0), 0.8)
+    opened = cv2.morphologyEx(person, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
+    alpha = cv2.GaussianBlur(enlarge(np.asarray(opened, np.uint8), scale), (0, 0), 0.8)
     alpha = np.clip((alpha.astype(np.float32) - 96) * 1.6, 0, 255).astype(np.uint8)
     return enlarge(crop, scale), alpha, low
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .demo_people import Picture
+from pipeline.demo_people import Picture
 
 Texture = NDArray[np.float32]  # (h, w, 3) RGB, 0..255
 SUPERSAMPLE = 2
@@ -111,7 +111,10 @@ def look(lens: Lens, rectangles: list[Rectangle], lamps: list[Lamp], *, ambient:
         hidden[rows, columns][seen] = hit[2][seen] if rectangle.hides else np.inf
     size = (lens.width, lens.height)
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return Room(np.asarray(small, np.float32), hidden[SUPERSAMPLE // 2 :: SUPERSAMPLE, SUPERSAMPLE // 2 :: SUPERSAMPLE])
+    return Room(
+        np.asarray(small, np.float32),
+        hidden[SUPERSAMPLE // 2 :: SUPERSAMPLE, SUPERSAMPLE // 2 :: SUPERSAMPLE],
+    )
 
 
 def window(lens: Lens, rectangle: Rectangle) -> tuple[slice, slice]:
@@ -182,7 +185,8 @@ def cloud(shape: tuple[int, int], rng: np.random.Generator, octaves: int = 5) ->
     for octave in range(octaves):
         cells = tuple(max(2, min(n, round(n / max(shape) * 4 * 2**octave))) for n in shape)
         coarse = rng.standard_normal(cells).astype(np.float32)
-        total += cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC) / 1.7**octave
+        wide = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
+        total += np.asarray(wide, np.float32) / np.float32(1.7**octave)
     return np.asarray((total - total.mean()) / total.std(), np.float32)
 
 
@@ -208,10 +212,12 @@ def tiles(
     joint = (rows % tile_px < 2) | (columns % tile_px < 2)
     floor = np.array(colour, np.float32) + tint[..., None]
     floor[joint] *= 0.72
-    return floor.astype(np.float32)
+    return np.asarray(floor, np.float32)
 
 
-def planks(size: tuple[int, int], plank_px: int, colour: tuple[int, int, int], rng: np.random.Generator) -> Texture:
+def planks(
+    size: tuple[int, int], plank_px: int, colour: tuple[int, int, int], rng: np.random.Generator
+) -> Texture:
     """(h, w, 3) wooden boards running along the rows."""
     rows, columns = np.mgrid[: size[0], : size[1]]
     board = rows // plank_px
@@ -222,7 +228,7 @@ def planks(size: tuple[int, int], plank_px: int, colour: tuple[int, int, int], r
     tint = tint + grain / grain.std() * 6
     floor = np.array(colour, np.float32) + tint[..., None] * np.array([1, 0.85, 0.65])
     floor[(rows % plank_px < 1) | ((columns + joint_at) % 400 < 2)] *= 0.6
-    return floor.astype(np.float32)
+    return np.asarray(floor, np.float32)
 
 
 def poster(size: tuple[int, int], word: str, colours: tuple[tuple[int, int, int], ...]) -> Picture:
@@ -245,7 +251,9 @@ def door(size: tuple[int, int], colour: tuple[int, int, int]) -> Picture:
     cv2.rectangle(image, (8, 8), (width - 9, height), colour, -1)
     pane = image[int(height * 0.12) : int(height * 0.5), int(width * 0.3) : int(width * 0.7)]
     pane[:] = np.linspace((205, 220, 228), (120, 135, 140), pane.shape[0])[:, None].astype(np.uint8)
-    cv2.rectangle(image, (int(width * 0.8), height // 2), (int(width * 0.9), height // 2 + 8), (190, 190, 185), -1)
+    cv2.rectangle(
+        image, (int(width * 0.8), height // 2), (int(width * 0.9), height // 2 + 8), (190, 190, 185), -1
+    )
     cv2.rectangle(image, (16, int(height * 0.86)), (width - 17, height - 6), (150, 150, 148), -1)
     return image
 
@@ -262,7 +270,9 @@ def shelves(size: tuple[int, int], levels: int, rng: np.random.Generator) -> Pic
             wide, tall = int(rng.integers(10, 34)), int(pitch * rng.uniform(0.5, 0.82))
             for facing in range(int(rng.integers(1, 4))):
                 left = column + facing * (wide + 1)
-                package(image[base - tall : base, left : min(left + wide, width - 4)], int(rng.integers(1 << 30)))
+                package(
+                    image[base - tall : base, left : min(left + wide, width - 4)], int(rng.integers(1 << 30))
+                )
             column += 3 * (wide + 1) if rng.random() < 0.3 else int(rng.integers(1, 3)) * (wide + 1)
         image[base : base + 8] = (186, 180, 170)
         under = image[base - pitch + 8 : base - pitch + 22] if level else image[:14]
@@ -275,7 +285,8 @@ def package(area: Picture, seed: int) -> None:
     if not area.size:
         return
     rng = np.random.default_rng(seed)
-    colour = np.asarray(cv2.cvtColor(np.uint8([[[rng.integers(180), rng.integers(40, 150), rng.integers(80, 210)]]]), cv2.COLOR_HSV2RGB))
+    hsv = np.array([[(rng.integers(180), rng.integers(40, 150), rng.integers(80, 210))]], np.uint8)
+    colour = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
     shade = 1 - 0.3 * np.abs(np.linspace(-1, 1, area.shape[1])) ** 2
     area[:] = (colour * shade[None, :, None]).astype(np.uint8)
     height = area.shape[0]

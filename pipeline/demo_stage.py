@@ -9,8 +9,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .demo_room import Lamp, Lens, Room, Texture, box, cloud, door, look, planks, plaster, poster, shelves, tiles
-from .demo_room import Rectangle as Rect
+from pipeline.demo_room import (
+    Lamp,
+    Lens,
+    Room,
+    Texture,
+    box,
+    cloud,
+    door,
+    look,
+    planks,
+    plaster,
+    poster,
+    shelves,
+    tiles,
+)
+from pipeline.demo_room import Rectangle as Rect
 
 FLOOR_PX_PER_M = 80
 WALL_PX_PER_M = 100
@@ -53,25 +67,27 @@ HEIGHTS_M = {1: 1.84, 2: 1.74, 3: 1.78, 4: 1.70, 5: 1.80, 6: 1.77, 7: 1.72, 8: 1
 SPEEDS_M_S = {1: 1.25, 2: 1.1, 3: 1.2, 4: 1.05, 5: 1.3, 6: 1.15, 7: 1.2, 8: 1.1}
 WALKS = (
     Walk(1, "hall", 0.3, 1, (6.4, 5.6)),
-    Walk(2, "hall", 2.6, -1, (7.4, 7.0), 0.66, 1.6),
+    Walk(2, "hall", 3.2, -1, (7.4, 7.0), 0.66, 1.6),
     Walk(3, "hall", 6.0, 1, (5.2, 5.6)),
+    Walk(6, "hall", 12.9, -1, (5.6, 6.2)),
+    Walk(5, "hall", 15.0, 1, (6.8, 6.0)),
+    Walk(4, "hall", 21.6, 1, (6.0, 5.4)),
+    Walk(1, "hall", 25.6, -1, (7.0, 6.6)),
+    Walk(7, "hall", 28.0, 1, (6.6, 6.8), 0.3, 1.5),
+    Walk(5, "hall", 33.2, -1, (5.3, 5.9)),
+    Walk(2, "hall", 35.0, 1, (6.2, 6.8)),
     Walk(6, "aisle", 4.6, 1, (5.4, 5.0)),
-    Walk(1, "aisle", 9.4, -1, (5.2, 4.8)),
     Walk(4, "aisle", 11.0, 1, (6.2, 5.8)),
-    Walk(5, "hall", 12.2, 1, (6.8, 6.0)),
-    Walk(6, "hall", 13.6, -1, (5.6, 6.2)),
+    Walk(1, "aisle", 11.6, -1, (5.2, 4.8)),
     Walk(3, "aisle", 15.6, -1, (4.7, 5.2), 0.4, 1.2),
-    Walk(2, "aisle", 17.4, 1, (6.0, 6.4)),
-    Walk(4, "hall", 19.6, 1, (6.0, 5.4)),
-    Walk(1, "hall", 20.6, -1, (7.0, 6.6)),
-    Walk(5, "aisle", 23.0, -1, (5.6, 5.0)),
+    Walk(2, "aisle", 18.0, 1, (6.0, 6.4)),
+    Walk(5, "aisle", 25.2, -1, (5.6, 5.0)),
     Walk(8, "aisle", 25.6, 1, (4.8, 5.3)),
-    Walk(7, "hall", 25.8, 1, (6.6, 6.8), 0.3, 1.5),
-    Walk(3, "aisle", 29.8, 1, (6.3, 5.7)),
-    Walk(5, "hall", 29.4, -1, (5.3, 5.9)),
-    Walk(2, "hall", 32.4, 1, (6.2, 6.8)),
+    Walk(3, "aisle", 31.4, 1, (6.3, 5.7)),
     Walk(6, "aisle", 33.6, -1, (5.1, 5.5)),
+    Walk(4, "aisle", 38.4, -1, (6.0, 6.2)),
 )
+"""People pass each other, but nobody comes in where another has just gone out."""
 
 
 def build_hall(lens: Lens, rng: np.random.Generator) -> Room:
@@ -117,15 +133,19 @@ def build_aisle(lens: Lens, rng: np.random.Generator) -> Room:
     beside = np.asarray(shelves((200, 500), 4, rng), np.float32)
     wood = planks((100, 220), 18, (122, 84, 56), rng)
     panel = np.full((200, 60, 3), 104, np.float32)
-    shade_floor(floor, (0.35, 3.0, 1.75, 3.5), 10)
+    shade_floor(floor, (0.35, 3.4, 1.75, 3.9), 10)
     rectangles = [
         Rect(1, 0, (-7, 0), (7, 12), floor),
         Rect(2, 9.2, (-7, 0), (7, 3.5), wall),
         Rect(1, 3.5, (-7, 0), (7, 12), plaster((200, 300), (205, 200, 190), rng), 0.8),
-        *(r for i in range(4) for r in stand((-4.4 + 2.3 * i, 0, 8.2), (-2.2 + 2.3 * i, 2.0, 9.0), goods[i], panel)),
+        *(
+            r
+            for i in range(4)
+            for r in stand((-4.4 + 2.3 * i, 0, 8.2), (-2.2 + 2.3 * i, 2.0, 9.0), goods[i], panel)
+        ),
         Rect(0, -4.6, (3, 0), (9, 2), beside, 0.8),
         Rect(0, 4.7, (3, 0), (9, 2), beside[:, ::-1].copy(), 0.75),
-        *box((0.35, 0, 3.0), (1.75, 0.98, 3.5), wood, wood * 1.1),
+        *box((0.35, 0, 3.4), (1.75, 1.25, 3.9), wood, wood * 1.1),
         *box((-1.95, 0, 3.3), (-1.7, 2.3, 3.6), panel * 0.8, panel * 0.7),
     ]
     lamps = [Lamp(-1.5, 3.2, 5, 0.95), Lamp(2.4, 3.2, 7.5, 0.95)]
@@ -160,10 +180,8 @@ def shade_floor(floor: Texture, footprint: tuple[float, float, float, float], bl
 
 
 PLACES = (
+    Place("hall", Lens(960, 544, 860.0, 2.3, 0.16), 25.0, 0.0, (0.96, 1.0, 1.06), 1.0, 0.6, 2.2, build_hall),
     Place(
-        "hall", Lens(960, 540, 800.0, 2.3, 0.15), 25.0, 0.0, (0.96, 1.0, 1.06), 1.0, 0.6, 2.2, build_hall
-    ),
-    Place(
-        "aisle", Lens(640, 480, 560.0, 2.6, 0.22), 12.5, 4.0, (1.1, 0.98, 0.8), 1.12, 0.9, 4.5, build_aisle
+        "aisle", Lens(640, 480, 640.0, 2.6, 0.24), 12.5, 4.0, (1.1, 0.98, 0.8), 1.12, 0.9, 4.5, build_aisle
     ),
 )

@@ -52,7 +52,10 @@ class FolderSource(Source):
         if self.first is None:
             raise SourceError(f"{camera.source}: none of its {len(self.paths)} pictures can be decoded")
         height, width = self.first.image.shape[:2]
-        mark = folder_fingerprint(self.paths)
+        try:
+            mark = folder_fingerprint(self.paths)
+        except OSError as error:
+            raise SourceError(f"{camera.source}: {(error.strerror or str(error)).lower()}") from error
         self.info = SourceInfo(width, height, fps, len(self.paths), len(self.paths) / fps, mark)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -92,7 +95,9 @@ def list_pictures(folder: Path) -> list[Path]:
         SourceError: it cannot be listed or holds none.
     """
     try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+        paths = [
+            path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+        ]
     except OSError as error:
         raise SourceError(
             f"{folder}: this folder cannot be read: {(error.strerror or str(error)).lower()}"

@@ -19,6 +19,8 @@ REPAIR_STEP_NS = 1_000
 """A frame that does not come after the one before it is put this much after it."""
 CLOCK_RESET_NS = SECOND_NS
 """Time stamps that jump back by more start a new clock, which goes on where the old one ended."""
+CLOCK_JUMP_NS = 7 * 86_400 * SECOND_NS
+"""The same for jumps forward: no recorder pauses for a week, but damaged time stamps reach any year."""
 GRID_SLACK_NS = 1_000_000
 """Matroska rounds time stamps to 1 ms: a frame this early still meets its grid point."""
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -159,7 +161,7 @@ class SourceClock:
         if self.origin is None:
             self.restart(pts)
         offset = self.offset_ns(pts)
-        if offset < self.last_ns - CLOCK_RESET_NS:
+        if not -CLOCK_RESET_NS <= offset - self.last_ns <= CLOCK_JUMP_NS:
             self.repairs.time_stamps += 1
             self.restart(pts)
             offset = self.offset_ns(pts)

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from pipeline.config import MatcherConfig
 from pipeline.messages import Embedding
 from pipeline.rows import StoredTracklet
-from pipeline.store import Sighting
 
-LinkState = Literal["linked", "ambiguous", "new"]
+SightingState = Literal["linked", "ambiguous", "new"]
 TRACK_CROPS_KEPT = 20
 """Latest crops of a track that is not settled yet."""
 PRESENCES_KEPT = 64
 """Latest presences of an identity that later tracklets are gated by."""
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """The claim that a tracklet shows an identity."""
+
+    tracklet: int
+    identity: int
+    state: SightingState
+    distance: float | None = None
+    """To the identity; None for a new one."""
+    probability: float | None = None
+    """Calibrated probability that it is the same person."""
+    runner_up: int | None = None
+    """The next best identity."""
+    runner_up_distance: float | None = None
+    runner_up_probability: float | None = None
+    evidence: dict[str, Any] | None = None
+    """Whatever explains the claim, as JSON; nothing biometric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,7 @@ class Matcher:
         new_identity: Callable[[], int],
         *,
         part_ns: int,
+        model: str,
     ) -> None:
         """Start with nobody known.
 
@@ -106,9 +124,10 @@ class Matcher:
             gallery: empty.
             new_identity: makes a number for a person not seen before.
             part_ns: length of the parts that long presences are cut into.
+            model: whose embeddings are compared; crops embedded by another one show nobody.
         """
         self.settings, self.places, self.gallery = settings, places, gallery
-        self.new_identity, self.part_ns = new_identity, part_ns
+        self.new_identity, self.part_ns, self.model = new_identity, part_ns, model
         self.known: dict[int, Known] = {}
         self.tracks: dict[tuple[int, int], TrackState] = {}
 
@@ -126,19 +145,19 @@ class Matcher:
 
     def begin(self, probe: StoredTracklet) -> list[Sighting]:
         """Answer the first part of a track."""
-        candidates = self.candidates(probe.embeddings, [self.presence(probe)], exclude=None)
+        candidates = self.candidates(self.crops(probe), [self.presence(probe)], exclude=None)
         state = self.judge(candidates)
         identity = self.new_identity() if state == "new" else candidates[0].identity
         sighting = self.sighting(probe.id, identity, state, candidates)
         self.learn(probe, identity, trusted=state != "ambiguous")
         self.tracks[probe.key.recording, probe.key.track] = TrackState(
-            identity, [sighting], list(probe.embeddings), state == "linked"
+            identity, [sighting], list(self.crops(probe)), state == "linked"
         )
         return [sighting]
 
     def extend(self, probe: StoredTracklet, track: TrackState) -> list[Sighting]:
         """Answer a later part: the track's identity, unless it was open and the new crops settle it."""
-        track.embeddings = [*track.embeddings, *probe.embeddings][-TRACK_CROPS_KEPT:]
+        track.embeddings = [*track.embeddings, *self.crops(probe)][-TRACK_CROPS_KEPT:]
         alone = self.known[track.identity].tracks == {(probe.key.recording, probe.key.track)}
         if track.settled or not alone:
             same = self.follow(track, probe.id)
@@ -172,7 +191,9 @@ class Matcher:
         if not track.sightings:  # restored: what was said before this run is in the store
             return Sighting(tracklet, track.identity, "linked", evidence={"same_track": True})
         return msgspec.structs.replace(
-            track.sightings[0], tracklet=tracklet, evidence={**(track.sightings[0].evidence or {}), "same_track": True}
+            track.sightings[0],
+            tracklet=tracklet,
+            evidence={**(track.sightings[0].evidence or {}), "same_track": True},
         )
 
     def candidates(
@@ -205,12 +226,18 @@ class Matcher:
         slack_ns = round(self.settings.clock_tolerance_s * 1e9)
         return a.start_ns + slack_ns < b.end_ns and b.start_ns + slack_ns < a.end_ns
 
+    def crops(self, probe: StoredTracklet) -> tuple[Embedding, ...]:
+        """The tracklet's embeddings, where they are of the model that is compared."""
+        return probe.embeddings if probe.model == self.model else ()
+
     def presence(self, probe: StoredTracklet) -> Presence:
         """When and where a probe was. A full part means the person was most likely still there after it."""
         full = probe.end_ns - probe.start_ns >= 0.9 * self.part_ns
-        return Presence(probe.key.recording, probe.start_ns, probe.end_ns + (self.part_ns // 2 if full else 0))
+        return Presence(
+            probe.key.recording, probe.start_ns, probe.end_ns + (self.part_ns // 2 if full else 0)
+        )
 
-    def judge(self, candidates: list[Candidate]) -> LinkState:
+    def judge(self, candidates: list[Candidate]) -> SightingState:
         """linked, ambiguous (a runner-up is as likely), or new."""
         if not candidates or candidates[0].probability < self.settings.link_probability:
             return "new"
@@ -223,13 +250,13 @@ class Matcher:
         known.tracks.add((probe.key.recording, probe.key.track))
         known.presences.append(self.presence(probe))
         del known.presences[:-PRESENCES_KEPT]
-        if trusted and probe.embeddings:
-            self.gallery.append(identity, probe.embeddings)
+        if trusted and self.crops(probe):
+            self.gallery.append(identity, self.crops(probe))
 
     def sighting(
-        self, tracklet: int, identity: int, state: LinkState, candidates: list[Candidate]
+        self, tracklet: int, identity: int, state: SightingState, candidates: list[Candidate]
     ) -> Sighting:
-        """The claim with its evidence: how near the identity is, and the next best (of a new one: the best)."""
+        """The claim with its evidence: how near the identity is, and the next best (of a new one: best)."""
         best = candidates[0] if state != "new" else None
         others = [c for c in candidates if c.identity != identity]
         runner_up = others[0] if others else None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import zmq
 
-from pipeline.channels import EMBEDDED, PROGRESS, Receiver, Sender, parent_alive
+from pipeline.channels import EMBEDDED, PROGRESS, Receiver, Sender, open_context, parent_alive
 from pipeline.config import Config
+from pipeline.database import StoreError
 from pipeline.gallery import FprGallery
 from pipeline.match import Matcher, Place
 from pipeline.messages import (
@@ -27,7 +26,8 @@ from pipeline.messages import (
     TrackletEmbedded,
     Watermark,
 )
-from pipeline.store import Store, StoreError, open_store
+from pipeline.store import Store, open_store
+from reid.tracklets import Calibration, CalibrationError
 
 BATCH = 64
 """Messages stored in one transaction; a tracklet with its crops is some 100 KB."""
@@ -52,14 +52,14 @@ def main(job: bytes) -> None:
         job: an encoded `MatchJob`.
     """
     work = msgspec.msgpack.decode(job, type=MatchJob)
-    context = zmq.Context()
+    context = open_context()
     alive = parent_alive(os.getppid())
     receiver = Receiver(context, Path(work.folder), EMBEDDED)
     progress = Sender(context, Path(work.folder), PROGRESS, alive)
     try:
         with open_store(work.database, write=True) as store:
             Writer(store, work, progress.send).serve(receiver, alive)
-    except StoreError as error:
+    except (StoreError, CalibrationError) as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
     finally:
@@ -79,11 +79,8 @@ class Writer:
         self.linked_ns = self.newest_ns = -1
         self.late = False
         self.linked = self.stored = 0
-        self.seconds: Counter[str] = Counter()
-        self.matcher = make_matcher(store, job.config, store.new_identity)
-        for known in store.load_gallery(job.version):
-            self.matcher.restore(known.tracklet, known.sighting)
-            self.newest_ns = max(self.newest_ns, known.tracklet.end_ns)
+        self.seconds: dict[str, float] = {"store": 0.0, "match": 0.0}
+        self.matcher: Matcher | None = None
 
     def serve(self, receiver: Receiver, alive: Callable[[], bool]) -> None:
         """Store and link until all recordings have ended."""
@@ -108,6 +105,7 @@ class Writer:
                 self.watermarks[message.recording] = message.time_ns
             elif isinstance(message, ModelReady):
                 self.store.set_calibration(message.model, message.calibration)
+                self.start_matching(message.model)
             elif isinstance(message, RecordingStarted):
                 self.store.frame_size(
                     message.recording, width=message.width, height=message.height, fps=message.fps
@@ -123,9 +121,16 @@ class Writer:
                 )
         self.seconds["store"] += time.perf_counter() - started
 
+    def start_matching(self, model: str) -> None:
+        """Make the matcher for a model, with everybody this model has seen before."""
+        self.matcher = make_matcher(self.store, self.job.config, model, self.store.new_identity)
+        for known in self.store.load_gallery(self.job.version):
+            self.matcher.restore(known.tracklet, known.sighting)
+            self.newest_ns = max(self.newest_ns, known.tracklet.end_ns)
+
     def link(self, until_ns: int | None) -> None:
         """Link every stored tracklet that ended before `until_ns`; all of them for None."""
-        if until_ns is not None and until_ns <= self.linked_ns:
+        if self.matcher is None or (until_ns is not None and until_ns <= self.linked_ns):
             return
         started = time.perf_counter()
         last_ns = None if until_ns is None else until_ns - 1
@@ -137,7 +142,7 @@ class Writer:
         self.seconds["match"] += time.perf_counter() - started
 
     def mind_order(self, end_ns: int) -> None:
-        """Note the first tracklet that is older than one linked before: the run ends with linking all again."""
+        """Note the first tracklet older than one linked before: the run ends with linking all again."""
         if end_ns < self.newest_ns and not self.late:
             self.late = True
             self.store.mark_late(self.job.version)
@@ -163,14 +168,19 @@ def take(receiver: Receiver, report: Callable[[Message], None]) -> list[Message]
     return messages
 
 
-def make_matcher(store: Store, config: Config, new_identity: Callable[[], int]) -> Matcher:
-    """A matcher that knows nobody yet, for the recordings in the store."""
+def make_matcher(store: Store, config: Config, model: str, new_identity: Callable[[], int]) -> Matcher:
+    """A matcher that knows nobody yet, for the recordings in the store.
+
+    Raises:
+        CalibrationError: the model was never calibrated.
+    """
     return Matcher(
         config.matcher,
         places(store),
-        FprGallery(config.matcher.exemplars, store.calibration),
+        FprGallery(config.matcher.exemplars, Calibration.from_dict(store.calibration(model))),
         new_identity,
         part_ns=round(config.tracklets.part_s * 1e9),
+        model=model,
     )
 
 

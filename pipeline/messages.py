@@ -81,7 +81,7 @@ class Watermark(msgspec.Struct, frozen=True, tag=True):
 
 
 class RecordingEnded(msgspec.Struct, frozen=True, tag=True):
-    """camera worker -> ReID worker -> matcher, and -> supervisor: nothing more will come of this recording."""
+    """camera worker -> ReID worker -> matcher, and -> supervisor: no more will come of this recording."""
 
     recording: int
     state: RecordingState

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import zmq
 
 from pipeline import camera_worker, match_worker, reid_worker
 from pipeline.camera_worker import CameraJob, WorkerJob
-from pipeline.channels import PROGRESS, TRACKLETS, Receiver, Sender, socket_folder
+from pipeline.channels import PROGRESS, TRACKLETS, Context, Receiver, Sender, open_context, socket_folder
 from pipeline.config import Config
 from pipeline.match_worker import MatchJob
 from pipeline.messages import Message, MessageError, Notice, RecordingEnded
@@ -27,6 +26,8 @@ from pipeline.reid_worker import ReidJob
 SPAWN = multiprocessing.get_context("spawn")
 STOP_S = 30.0
 """How long the processes of a stopped run may take to hand over what they hold."""
+END_S = 5.0
+"""How long workers that have done their part may take to end."""
 LINKED_S = 600.0
 """How long the matcher may take after the last camera ended."""
 
@@ -83,7 +84,7 @@ def run_processes(
     shares = share_out(jobs, worker_count(config, len(jobs)))
     threads = config.workers.threads or max(1, cores() // len(shares))
     run = Run(config, database, version, socket_folder(), report, threads)
-    context = zmq.Context()
+    context = open_context()
     progress = Receiver(context, run.folder, PROGRESS)
     try:
         recordings = tuple(job.recording for job in jobs)
@@ -118,10 +119,12 @@ def share_out(jobs: Sequence[CameraJob], workers: int) -> list[tuple[CameraJob, 
 def start_shared(run: Run, recordings: tuple[int, ...]) -> None:
     """Start the two workers there is one of."""
     folder = str(run.folder)
-    reid = ReidJob(folder, recordings, run.config.reid, 1)
+    reid = ReidJob(folder, recordings, run.config.reid)
     match = MatchJob(folder, recordings, run.config, run.database, run.version)
     start(run, Worker("reid", SPAWN.Process(target=reid_worker.main, args=(msgspec.msgpack.encode(reid),))))
-    start(run, Worker("match", SPAWN.Process(target=match_worker.main, args=(msgspec.msgpack.encode(match),))))
+    start(
+        run, Worker("match", SPAWN.Process(target=match_worker.main, args=(msgspec.msgpack.encode(match),)))
+    )
 
 
 def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
@@ -144,16 +147,28 @@ class StopFlag:
 
 
 def start(run: Run, worker: Worker) -> None:
-    """Start a process that leaves Ctrl-C to the supervisor."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Start a process that leaves Ctrl-C and SIGTERM to the supervisor, with its share of the cores."""
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(run.threads if worker.jobs else 1)
     try:
         worker.process.start()
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore_threads(threads)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
     run.workers.append(worker)
 
 
-def watch(run: Run, context: Any, progress: Receiver) -> None:
+def restore_threads(threads: str | None) -> None:
+    """Give OMP_NUM_THREADS its value back; OpenMP reads it when a worker starts and never again."""
+    if threads is None:
+        del os.environ["OMP_NUM_THREADS"]
+    else:
+        os.environ["OMP_NUM_THREADS"] = threads
+
+
+def watch(run: Run, context: Context, progress: Receiver) -> None:
     """Pass reports on and mind the processes until the matcher has finished."""
     deadline = None
     while True:
@@ -166,9 +181,8 @@ def watch(run: Run, context: Any, progress: Receiver) -> None:
             if worker.jobs:
                 mind_camera_worker(run, worker, context)
             elif worker.process.exitcode != 0:
-                raise WorkerDied(
-                    f"the {worker.name} worker stopped (exit code {worker.process.exitcode}); what was stored is kept"
-                )
+                code = worker.process.exitcode
+                raise WorkerDied(f"the {worker.name} worker stopped (exit code {code}); what was stored is kept")
         cameras_left = any(worker.jobs for worker in run.workers)
         if run.stop.is_set() or not cameras_left:
             deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
@@ -192,7 +206,7 @@ def pass_reports(run: Run, progress: Receiver) -> None:
         run.report(message)
 
 
-def mind_camera_worker(run: Run, worker: Worker, context: Any) -> None:
+def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:
     """A camera worker has ended: after a crash its cameras are tried once more, each on its own."""
     if worker.process.exitcode == 0:
         return
@@ -220,7 +234,9 @@ def interruptible(run: Run) -> Iterator[None]:
         if run.stop.is_set():
             raise KeyboardInterrupt
         run.stop.set()
-        run.report(Notice("warning", "stopping: what was found so far is being stored (again to stop at once)"))
+        run.report(
+            Notice("warning", "stopping: what was found so far is being stored (again to stop at once)")
+        )
 
     before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -231,12 +247,10 @@ def interruptible(run: Run) -> Iterator[None]:
 
 
 def end_all(workers: list[Worker]) -> None:
-    """End what still runs, politely and then not."""
+    """Give the workers a moment to end by themselves, then end what still runs."""
+    deadline = time.monotonic() + END_S
     for worker in workers:
-        worker.process.join(5 if worker.process.exitcode is None and not worker.jobs else 0.5)
-        if worker.process.is_alive():
-            worker.process.terminate()
-            worker.process.join(2)
+        worker.process.join(max(0.0, deadline - time.monotonic()))
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()

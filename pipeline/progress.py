@@ -30,7 +30,9 @@ class RunDisplay:
         self.bars = Progress(
             TextColumn("[bold]{task.fields[camera]:<14}"),
             BarColumn(bar_width=28),
-            TextColumn("{task.completed:>7.0f} frames  {task.fields[fps]:>6.1f} fps  {task.fields[people]:>4} tracks"),
+            TextColumn(
+                "{task.completed:>7.0f} frames  {task.fields[fps]:>6.1f} fps  {task.fields[people]:>4} tracks"
+            ),
             TimeRemainingColumn(),
             TextColumn("{task.fields[state]}"),
             console=console,
@@ -79,7 +81,9 @@ class RunDisplay:
             self.printed_s = time.monotonic()
             for recording, latest in self.latest.items():
                 of = f" of {latest.total}" if latest.total else ""
-                self.console.print(f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks")
+                self.console.print(
+                    f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks"
+                )
 
     @property
     def seconds(self) -> dict[str, float]:

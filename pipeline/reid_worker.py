@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
-import zmq
 from numpy.typing import NDArray
 
-from pipeline.channels import EMBEDDED, PROGRESS, TRACKLETS, Receiver, Sender, parent_alive
-from pipeline.config import ReidConfig
+from pipeline.channels import EMBEDDED, PROGRESS, TRACKLETS, Receiver, Sender, open_context, parent_alive
+from pipeline.config import ReidConfig, shipped
 from pipeline.messages import (
     Embedding,
     Message,
@@ -28,6 +28,7 @@ from pipeline.messages import (
     TrackletEmbedded,
 )
 from reid.embed import CropEmbedding, Embedder, load_embedder
+from reid.weights import WeightsError
 
 GPU_BATCH = 32
 """Messages taken together on an accelerator; one at a time on a CPU, which gains nothing from more."""
@@ -41,7 +42,6 @@ class ReidJob(msgspec.Struct, frozen=True):
     recordings: tuple[int, ...]
     """It ends when all of these have."""
     config: ReidConfig
-    threads: int
 
 
 def main(job: bytes) -> None:
@@ -51,18 +51,20 @@ def main(job: bytes) -> None:
         job: an encoded `ReidJob`.
     """
     work = msgspec.msgpack.decode(job, type=ReidJob)
-    os.environ.setdefault("OMP_NUM_THREADS", str(work.threads))
-    context = zmq.Context()
+    context = open_context()
     alive = parent_alive(os.getppid())
     receiver = Receiver(context, Path(work.folder), TRACKLETS)
     sender = Sender(context, Path(work.folder), EMBEDDED, alive)
     progress = Sender(context, Path(work.folder), PROGRESS, alive)
     try:
         backbone = Path(work.config.backbone) if work.config.backbone else None
-        embedder = load_embedder(Path(work.config.weights), device=work.config.device, backbone=backbone)
+        embedder = load_embedder(shipped(work.config.weights), device=work.config.device, backbone=backbone)
         progress.send(Notice("info", embedder.terms))
         sender.send(ModelReady(embedder.model_id, embedder.calibration))
         serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive)
+    except WeightsError as error:
+        progress.send(Notice("error", str(error)))
+        sys.exit(1)
     finally:
         receiver.close()
         sender.close()
@@ -79,7 +81,7 @@ def serve(
     alive: Callable[[], bool],
 ) -> None:
     """Embed and pass on, in the order of arrival, until no recording is `running`."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     batch = GPU_BATCH if embedder.device == "cuda" else 1
     done, reported_s = 0, 0.0
     while running and alive():
@@ -121,7 +123,9 @@ def embed_messages(
         pictures = [decode_jpeg(crop.jpeg) for tracklet in tracklets for crop in tracklet.crops]
         embeddings = iter(embedder.embed(pictures) if pictures else [])
         embedded = {
-            id(t): TrackletEmbedded(t, embedder.model_id, tuple(message_of(next(embeddings)) for _ in t.crops))
+            id(t): TrackletEmbedded(
+                t, embedder.model_id, tuple(message_of(next(embeddings)) for _ in t.crops)
+            )
             for t in tracklets
         }
     except (RuntimeError, ValueError) as error:

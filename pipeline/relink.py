@@ -1,4 +1,4 @@
-"""After a run whose tracklets did not all come in order: link the whole store again, as a new identity version."""
+"""Links the whole store again, as a new identity version, after tracklets came out of their order."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from itertools import count
 import msgspec
 
 from pipeline.config import Config
+from pipeline.match import Sighting
 from pipeline.match_worker import make_matcher
-from pipeline.store import Sighting, Store
+from pipeline.store import Store
 
 
 def relink(store: Store, config: Config) -> int | None:
     """The new identity version, or None where the order was right and nothing had to change.
 
     Tracklets older than what was linked before them (a camera added later, a recording started over) were
-    compared with a gallery that knew the future. Linked again from the first to the last, the identities do not
-    depend on when each recording was read. People keep their numbers: a new identity takes the number of the
+    compared with a gallery that knew the future. Linked again from the first to the last, the identities do
+    not depend on when each recording was read. People keep their numbers: a new identity takes the number of the
     old one it shares most tracklets with.
     """
     current = store.current_version()
     if current is None or not store.is_late(current):
         return None
     numbers = count(1)
-    matcher = make_matcher(store, config, lambda: next(numbers))
+    matcher = make_matcher(store, config, store.newest_model(), lambda: next(numbers))
     sightings: dict[int, Sighting] = {}
     for tracklet in store.tracklets():
         sightings.update({s.tracklet: s for s in matcher.update(tracklet)})

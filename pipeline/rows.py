@@ -66,12 +66,18 @@ def insert_tracklets(connection: Connection, batch: Sequence[TrackletEmbedded]) 
         check_shapes(item)
     check_recordings(connection, {key.recording for key in fresh})
     models = model_ids(connection, {item.model for item in fresh.values() if item.embeddings})
+    numbers = new_rows(connection, Tracklet, [tracklet_row(item.tracklet) for item in fresh.values()])
     boxes: list[dict[str, Any]] = []
-    for item in fresh.values():
-        number = new_row(connection, Tracklet, **tracklet_row(item.tracklet))
+    crops: list[dict[str, Any]] = []
+    vectors: list[dict[str, Any]] = []
+    for number, item in zip(numbers, fresh.values(), strict=True):
         boxes += box_rows(number, item.tracklet)
-        insert_crops(connection, number, item, models)
+        for rank, (crop, embedded) in enumerate(best_first(item)):
+            crops.append({"tracklet": number, "rank": rank, **crop_row(crop)})
+            vectors.append({"model": models[item.model], **embedding_row(embedded)})
     insert_rows(connection, Box, boxes)
+    stored = new_rows(connection, CropRow, crops)
+    insert_rows(connection, EmbeddingRow, [{"crop": c, **v} for c, v in zip(stored, vectors, strict=True)])
 
 
 def new_tracklets(
@@ -136,14 +142,10 @@ def box_rows(number: int, tracklet: TrackletClosed) -> list[dict[str, Any]]:
     return [dict(zip(names, (number, *row), strict=True)) for row in values]
 
 
-def insert_crops(connection: Connection, number: int, item: TrackletEmbedded, models: dict[str, int]) -> None:
-    """Insert a tracklet's crops, best first, each with its embedding."""
-    pairs = sorted(zip(item.tracklet.crops, item.embeddings, strict=True), key=lambda p: -p[0].quality)
-    vectors = []
-    for rank, (crop, embedded) in enumerate(pairs):
-        row = new_row(connection, CropRow, tracklet=number, rank=rank, **crop_row(crop))
-        vectors.append({"crop": row, "model": models[item.model], **embedding_row(embedded)})
-    insert_rows(connection, EmbeddingRow, vectors)
+def best_first(item: TrackletEmbedded) -> list[tuple[Crop, Embedding]]:
+    """A tracklet's crops with their embeddings, best first."""
+    pairs = zip(item.tracklet.crops, item.embeddings, strict=True)
+    return sorted(pairs, key=lambda pair: -pair[0].quality)
 
 
 def crop_row(crop: Crop) -> dict[str, Any]:
@@ -232,6 +234,14 @@ def embedding(row: Any) -> Embedding:
 def new_row(connection: Connection, table: Any, **values: Any) -> int:
     """Number of the inserted row."""
     return int(connection.execute(insert(table.__table__).returning(table.id), values).scalar_one())
+
+
+def new_rows(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> list[int]:
+    """Numbers of the inserted rows, in their order."""
+    if not rows:
+        return []
+    statement = insert(table.__table__).returning(table.id, sort_by_parameter_order=True)
+    return list(connection.scalars(statement, rows))
 
 
 def insert_rows(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

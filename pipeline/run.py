@@ -97,7 +97,9 @@ def prepare(
         earlier = store.find_recording(row, fingerprint)
         if earlier and earlier.finished:
             skipped.append(camera.name)
-            console.print(f"{camera.name}: this recording is in the database already (--fresh reads it again)")
+            console.print(
+                f"{camera.name}: this recording is in the database already (--fresh reads it again)"
+            )
             continue
         recording = store.start_recording(
             run=run_id, camera=row, source=camera.source, fingerprint=fingerprint, start_ns=camera.start_ns

@@ -63,7 +63,7 @@ class Run(Base):
     ended_ns: Mapped[TimeNs | None]
     state: Mapped[Text]
     command: Mapped[Text]
-    config: Mapped[Any] = mapped_column(JSON)
+    config: Mapped[Any] = mapped_column(JSON(none_as_null=True))
     software: Mapped[Text]
 
 
@@ -75,7 +75,7 @@ class Camera(Base):
     id: Mapped[Serial]
     name: Mapped[Text] = mapped_column(unique=True)
     clock_known: Mapped[bool]
-    overlaps: Mapped[Any] = mapped_column(JSON)
+    overlaps: Mapped[Any] = mapped_column(JSON(none_as_null=True))
     width: Mapped[int | None]
     height: Mapped[int | None]
     fps: Mapped[float | None]
@@ -162,7 +162,7 @@ class Model(Base):
     __tablename__ = "models"
     id: Mapped[Serial]
     name: Mapped[Text] = mapped_column(unique=True)
-    calibration: Mapped[Any | None] = mapped_column(JSON)
+    calibration: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
 
 
 class EmbeddingRow(Base):
@@ -187,6 +187,8 @@ class IdentityVersion(Base):
     created_ns: Mapped[TimeNs]
     kind: Mapped[Text]
     note: Mapped[Text]
+    late: Mapped[bool]
+    """Whether tracklets were linked out of their order."""
 
 
 class Identity(Base):
@@ -215,7 +217,7 @@ class SightingRow(Base):
     )
     runner_up_distance: Mapped[float | None]
     runner_up_probability: Mapped[float | None]
-    evidence: Mapped[Any | None] = mapped_column(JSON)
+    evidence: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
 
 
 class AuditEntry(Base):
@@ -227,4 +229,4 @@ class AuditEntry(Base):
     time_ns: Mapped[TimeNs]
     action: Mapped[Text]
     subject: Mapped[Text]
-    detail: Mapped[Any] = mapped_column(JSON)
+    detail: Mapped[Any] = mapped_column(JSON(none_as_null=True))

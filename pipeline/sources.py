@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,16 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from pipeline.config import CameraConfig
-from pipeline.containers import fingerprint, missing_end, why_unreadable
+from pipeline.containers import (
+    container_s,
+    declared_s,
+    fingerprint,
+    frame_count,
+    missing_end,
+    stream_rate,
+    stream_s,
+    why_unreadable,
+)
 from pipeline.folders import FolderSource, folder_fingerprint, list_pictures
 from pipeline.frames import (
     Frame,
@@ -47,9 +55,6 @@ __all__ = [
     "source_fingerprint",
 ]
 
-FALLBACK_RATE = Fraction(25)
-"""Where a stream tells neither time stamps nor a rate; the rate FFmpeg assumes for raw streams."""
-RATE_LIMITS_HZ = (Fraction(1, 100), Fraction(1000))
 TEXT_CODECS = ("ansi", "bintext", "xbin", "idf")
 """FFmpeg draws text files as video; here they are mistakes."""
 SHORT_S = 0.5
@@ -66,6 +71,29 @@ def open_source(camera: CameraConfig, *, threads: int = 1) -> Source:
     Raises:
         SourceError: missing, not permitted, empty, no video in it, nothing in it can be decoded, or live.
     """
+    path = source_path(camera)
+    return FolderSource(camera) if path.is_dir() else VideoSource(camera, threads)
+
+
+def source_fingerprint(camera: CameraConfig) -> str:
+    """What names the content of a camera's recording, without decoding it: `SourceInfo.fingerprint`.
+
+    Raises:
+        SourceError: missing, not permitted, a folder without pictures, or live.
+    """
+    path = source_path(camera)
+    try:
+        return folder_fingerprint(list_pictures(path)) if path.is_dir() else fingerprint(path)
+    except OSError as error:
+        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def source_path(camera: CameraConfig) -> Path:
+    """The camera's file or folder.
+
+    Raises:
+        SourceError: missing, not permitted, neither file nor folder, or live.
+    """
     if "://" in camera.source:
         scheme = camera.source.partition("://")[0]
         raise SourceError(f"camera {camera.name}: live sources ({scheme}://) are not supported yet")
@@ -74,26 +102,12 @@ def open_source(camera: CameraConfig, *, threads: int = 1) -> Source:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
             path.open("rb").close()
-    except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    if stat.S_ISDIR(mode):
-        return FolderSource(camera)
-    if not stat.S_ISREG(mode):
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{path}: {reason.lower()}") from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise SourceError(f"{path}: neither a file nor a folder")
-    return VideoSource(camera, threads)
-
-
-def source_fingerprint(camera: CameraConfig) -> str:
-    """What names the content of a camera's recording, without decoding it: `SourceInfo.fingerprint`.
-
-    Raises:
-        SourceError: missing, not permitted, or a folder without pictures.
-    """
-    path = Path(camera.source)
-    try:
-        return folder_fingerprint(list_pictures(path)) if path.is_dir() else fingerprint(path)
-    except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    return path
 
 
 class VideoSource(Source):
@@ -129,10 +143,7 @@ class VideoSource(Source):
             raise SourceError(f"{self.path}: no frame can be decoded ({codec}, {skipped} packets refused)")
         self.coded_size = self.first.width, self.first.height
         self.clockwise = (self.camera.rotation - round(self.first.rotation / 90) * 90) % 360
-        try:
-            height, width = self.convert(self.first).shape[:2]
-        except (FFmpegError, ValueError) as error:
-            raise SourceError(f"{self.path}: {self.first.format.name} pictures cannot be shown") from error
+        height, width = self.convert(self.first).shape[:2]
         declared = declared_s(self.container, self.stream)
         duration_s = declared or stream_s(self.stream) or container_s(self.container)
         frames = frame_count(self.stream, duration_s)
@@ -178,9 +189,11 @@ class VideoSource(Source):
 
     def convert(self, decoded: VideoFrame) -> Image:
         """(H, W, 3) RGB, upright, in the size of the first frame."""
-        image = np.asarray(
-            self.reformatter.reformat(decoded, format="rgb24", threads=1).to_ndarray(), np.uint8
-        )
+        try:
+            colours = self.reformatter.reformat(decoded, format="rgb24", threads=1)
+        except (FFmpegError, ValueError) as error:
+            raise SourceError(f"{self.path}: no conversion from {decoded.format.name} to RGB") from error
+        image = np.asarray(colours.to_ndarray(), np.uint8)
         if (decoded.width, decoded.height) != self.coded_size:
             image = letterbox(image, *self.coded_size)
         return upright(image, self.clockwise)
@@ -194,7 +207,10 @@ class VideoSource(Source):
             return f"ends at {ended_s:.1f} s: {self.trouble}"
         if declared is not None and ended_s + SHORT_S + period_s < declared:
             return f"ends at {ended_s:.1f} s of {declared:.1f} s declared by the container"
-        missing = missing_end(self.path, self.container.format.name)
+        try:
+            missing = missing_end(self.path, self.container.format.name)
+        except OSError as error:
+            return f"ends at {ended_s:.1f} s: the file went away: {error.strerror}"
         if missing is None and declared is None and self.end.damaged:
             missing = "its last frame is incomplete"
         return f"ends at {ended_s:.1f} s, {missing}: the file was cut off" if missing else None
@@ -250,49 +266,3 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     if stream.codec_context.name in TEXT_CODECS:
         raise SourceError(f"{path}: this is a text file, not a video")
     return stream
-
-
-def stream_rate(stream: VideoStream) -> Fraction:
-    """Frames a second of a stream, as the container or its first packets tell."""
-    for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate):
-        if rate and RATE_LIMITS_HZ[0] <= rate <= RATE_LIMITS_HZ[1]:
-            return rate
-    return FALLBACK_RATE
-
-
-def declared_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The length that the container's header promises for the stream; None for formats without one.
-
-    FFmpeg's own durations will not do for all: those of avi and mpegts are estimated from what is there.
-    """
-    name = container.format.name
-    if name == "avi":
-        return float(stream.frames / stream.average_rate) if stream.frames and stream.average_rate else None
-    if name.startswith("mov"):
-        return stream_s(stream)
-    if name.startswith("matroska"):
-        return clock_s(stream.metadata.get("DURATION", "")) or container_s(container)
-    return container_s(container) if name in ("flv", "asf") else None
-
-
-def clock_s(text: str) -> float | None:
-    """Seconds in '01:02:03.5'; None where it is not of this form."""
-    parts = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", text)
-    return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3]) if parts else None
-
-
-def stream_s(stream: VideoStream) -> float | None:
-    """The length of one stream as FFmpeg has it."""
-    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
-
-
-def container_s(container: InputContainer) -> float | None:
-    """The length of the whole container as FFmpeg has it."""
-    return container.duration / av.time_base if container.duration else None
-
-
-def frame_count(stream: VideoStream, duration_s: float | None) -> int | None:
-    """How many frames to expect: counted by an mp4's index, else estimated."""
-    if stream.frames and stream.container.format.name.startswith("mov"):
-        return stream.frames
-    return max(1, round(duration_s * stream_rate(stream))) if duration_s else None

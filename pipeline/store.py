@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Select, delete, select, update
 
 from pipeline.database import (
     Database,
@@ -16,11 +16,13 @@ from pipeline.database import (
     engine_for,
     locate,
     now_ns,
-    open_engine,
     translated,
     write_transaction,
 )
+from pipeline.match import Sighting
 from pipeline.messages import RecordingState, TrackletEmbedded
+from pipeline.opening import open_engine
+from pipeline.removal import FINISHED, remove_recordings, remove_unfinished
 from pipeline.rows import (
     StoredTracklet,
     insert_rows,
@@ -43,30 +45,8 @@ from pipeline.schema import (
 )
 
 LOG = logging.getLogger(__name__)
-FINISHED = ("done", "short")
-"""States of a recording that need not be processed again."""
-LATE_NOTE = "some tracklets were linked after younger ones"
 
-SightingState = Literal["linked", "ambiguous", "new"]
 VersionKind = Literal["online", "relink", "recluster"]
-
-
-class Sighting(msgspec.Struct, frozen=True):
-    """The claim that a tracklet shows an identity."""
-
-    tracklet: int
-    identity: int
-    state: SightingState
-    distance: float | None = None
-    """To the identity; None for a new one."""
-    probability: float | None = None
-    """Calibrated probability that it is the same person."""
-    runner_up: int | None = None
-    """The next best identity."""
-    runner_up_distance: float | None = None
-    runner_up_probability: float | None = None
-    evidence: dict[str, Any] | None = None
-    """Whatever explains the claim, as JSON; nothing biometric."""
 
 
 class StoredCamera(msgspec.Struct, frozen=True):
@@ -113,7 +93,7 @@ def open_store(
 
     Raises:
         MissingStoreError, NotAStoreError, NewerSchemaError, OlderSchemaError, StoreInUseError,
-        ReadOnlyStoreError, UnreachableStoreError: see `pipeline.database`.
+        ReadOnlyStoreError, UnreachableStoreError: see `pipeline.opening`, `pipeline.database`.
     """
     location = locate(url_or_path)
     opened = open_engine(location, create=create, write=write)
@@ -163,6 +143,11 @@ class Store(Database):
             stored = [StoredCamera(r.id, r.name, r.clock_known, tuple(r.overlaps)) for r in rows]
         return sorted(stored, key=lambda camera: camera.name)
 
+    def recording_cameras(self) -> dict[int, int]:
+        """The camera's number of every recording."""
+        with self.reading() as connection:
+            return {row.id: row.camera for row in connection.execute(select(Recording.id, Recording.camera))}
+
     def find_recording(self, camera: int, fingerprint: str) -> StoredRecording | None:
         """The recording of this content by this camera, if there was one."""
         query = select(
@@ -171,12 +156,6 @@ class Store(Database):
         with self.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else StoredRecording(*row)
-
-    def recording_cameras(self) -> dict[int, int]:
-        """The camera of every recording, by number."""
-        with self.reading() as connection:
-            rows = connection.execute(select(Recording.id, Recording.camera))
-            return {row.id: row.camera for row in rows}
 
     def start_recording(
         self, *, run: int, camera: int, source: str, fingerprint: str | None, start_ns: int
@@ -194,12 +173,8 @@ class Store(Database):
             ValueError: this content is finished: see `find_recording`, `forget_recordings`.
         """
         with self.writing() as connection:
-            same = (Recording.camera == camera) & (Recording.fingerprint == fingerprint)
-            earlier = connection.execute(select(Recording.id, Recording.state).where(same)).first()
-            if earlier and earlier.state in FINISHED:
-                raise ValueError(f"recording {earlier.id} is {earlier.state}: forget it first")
-            if earlier:
-                remove_recordings(connection, [earlier.id])
+            if fingerprint is not None:
+                remove_unfinished(connection, camera, fingerprint)
             keys = {"run": run, "camera": camera, "fingerprint": fingerprint, "start_ns": start_ns}
             state = {"state": "running", "frames": 0, "detected": 0, "message": ""}
             source = without_credentials(source)
@@ -249,20 +224,9 @@ class Store(Database):
 
     def new_version(self, kind: VersionKind, note: str = "") -> int:
         """Number of a new, empty identity version, which is now the current one."""
+        values = {"created_ns": self.clock(), "kind": kind, "note": note, "late": False}
         with self.writing() as connection:
-            return new_row(connection, IdentityVersion, created_ns=self.clock(), kind=kind, note=note)
-
-    def mark_late(self, version: int) -> None:
-        """Note that a version holds claims about tracklets older than some it had linked before."""
-        with self.writing() as connection:
-            row = update(IdentityVersion).where(IdentityVersion.id == version)
-            connection.execute(row.values(note=LATE_NOTE))
-
-    def is_late(self, version: int) -> bool:
-        """Whether `mark_late` was called for a version."""
-        with self.reading() as connection:
-            note = connection.scalar(select(IdentityVersion.note).where(IdentityVersion.id == version))
-        return note == LATE_NOTE
+            return new_row(connection, IdentityVersion, **values)
 
     def identities_of_tracklets(self, version: int) -> dict[int, int]:
         """The identity of every tracklet with a claim in `version`."""
@@ -273,6 +237,18 @@ class Store(Database):
     def tracklets(self) -> Iterator[StoredTracklet]:
         """Every tracklet, in the order of `unlinked`."""
         yield from self.tracklets_in_order(select(Tracklet.id))
+
+    def mark_late(self, version: int) -> None:
+        """Note that tracklets were linked out of their order, so that linking anew may say otherwise."""
+        with self.writing() as connection:
+            row = update(IdentityVersion).where(IdentityVersion.id == version)
+            connection.execute(row.values(late=True))
+
+    def is_late(self, version: int) -> bool:
+        """Whether `mark_late` was called for this version."""
+        query = select(IdentityVersion.late).where(IdentityVersion.id == version)
+        with self.reading() as connection:
+            return bool(connection.scalar(query))
 
     def new_identity(self) -> int:
         """Number of a new person."""
@@ -328,6 +304,11 @@ class Store(Database):
                 tracklets = read_tracklets(connection, page, crops)
             yield from (tracklets[tracklet] for tracklet in page if tracklet in tracklets)
 
+    def newest_model(self) -> str:
+        """The model that was in use last; empty where there was none."""
+        with self.reading() as connection:
+            return connection.scalar(select(Model.name).order_by(Model.id.desc()).limit(1)) or ""
+
     def calibration(self, model: str) -> Any | None:
         """What `set_calibration` kept for a model."""
         with self.reading() as connection:
@@ -365,19 +346,3 @@ def public_config(config: Any) -> Any:
     """A configuration as JSON, with credentials cut out of every string."""
     text = msgspec.json.encode(config).decode()
     return msgspec.json.decode(without_credentials(text))
-
-
-def remove_recordings(connection: Connection, recordings: Sequence[int]) -> None:
-    """Remove recordings with all they held, and the identities that nobody else supports."""
-    for recording in recordings:
-        seen = select(SightingRow.identity).join(Tracklet, SightingRow.tracklet == Tracklet.id)
-        identities = set(connection.scalars(seen.where(Tracklet.recording == recording)))
-        connection.execute(delete(Recording).where(Recording.id == recording))
-        remove_empty_identities(connection, identities)
-
-
-def remove_empty_identities(connection: Connection, identities: Iterable[int]) -> None:
-    """Remove those of `identities` without any sighting in any version."""
-    seen = select(SightingRow.tracklet).where(SightingRow.identity == Identity.id).exists()
-    for page in pages(identities):
-        connection.execute(delete(Identity).where(Identity.id.in_(page), ~seen))

@@ -1,10 +1,11 @@
-"""Person boxes to tracks: Kalman prediction in source time and a two-stage association, per camera."""
+"""Person boxes to tracks: Kalman prediction in source time, association by place, size and colour."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -24,6 +25,16 @@ MAHALANOBIS_GATE = 6.0
 """A box farther than this many standard deviations from the prediction is someone else."""
 HEIGHT_RATIO = 1.5
 """Someone found again is at most this factor taller or smaller than predicted."""
+STRIPES = 8
+"""Horizontal slices of a box, head to foot, whose mean colours are compared."""
+STRIPE_WIDTH = 0.4
+"""Middle part of the box's width that is looked at: the rest is background."""
+COLOUR_SCALE = 10.0
+"""CIELAB distance at which a box's worth falls to 1/e; one person scatters by about 8, two by 16."""
+COLOUR_GATE = 20.0
+"""A person lost and found again differs by less, CIELAB."""
+COLOUR_MEMORY_S = 3.0
+"""Time constant of what a track remembers of its colours."""
 DUPLICATE_IOU = 0.85
 """Two tracks that overlap by more are one person (the value of ByteTrack)."""
 
@@ -60,6 +71,7 @@ class Tracks:
     position: NDArray[np.float64]  # (T, 4) px
     velocity: NDArray[np.float64]  # (T, 4) px / s
     covariance: NDArray[np.float64]  # (T, 4, 3) position, position-velocity, velocity
+    colours: NDArray[np.float32]  # (T, STRIPES, 3) CIELAB from head to foot, 0 where unknown
 
     def __getitem__(self, index: Any) -> Tracks:
         return Tracks(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
@@ -71,10 +83,28 @@ class Tracks:
         fields = self.__dataclass_fields__
         return Tracks(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in fields))
 
+    def replaced(self, rows: NDArray[np.int64], other: Tracks) -> Tracks:
+        """These tracks with some rows taken from another."""
+        order = np.arange(len(self))
+        order[rows] = len(self) + np.arange(len(rows))
+        return (self + other)[order]
+
     @property
     def boxes(self) -> NDArray[np.float64]:
         """(T, 4) xyxy, px."""
         return xyxy(self.position)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """N boxes of one frame."""
+
+    position: NDArray[np.float64]  # (N, 4) centre x, centre y, width, height, px
+    confidences: NDArray[np.float32]  # (N,)
+    colours: NDArray[np.float32]  # (N, STRIPES, 3) CIELAB
+
+    def __getitem__(self, index: Any) -> Detections:
+        return Detections(self.position[index], self.confidences[index], self.colours[index])
 
 
 class Tracker:
@@ -82,12 +112,17 @@ class Tracker:
 
     def __init__(self, settings: TrackerConfig) -> None:
         self.settings = settings
-        self.tracks = born(np.empty((0, 4)), 1, 0, settings)
+        nothing = Detections(np.empty((0, 4)), np.empty(0, np.float32), unknown_colours(0))
+        self.tracks = born(nothing, 1, 0, settings)
         self.time_ns: int | None = None
         self.next_number = 1
 
     def update(
-        self, boxes: NDArray[np.float32], confidences: NDArray[np.float32], time_ns: int
+        self,
+        boxes: NDArray[np.float32],
+        confidences: NDArray[np.float32],
+        time_ns: int,
+        colours: NDArray[np.float32] | None = None,
     ) -> TrackUpdate:
         """The tracks seen in this frame and those that have ended.
 
@@ -95,26 +130,27 @@ class Tracker:
             boxes: (N, 4) xyxy, px; N may be 0.
             confidences: (N,) 0..1.
             time_ns: source time of the frame, not before that of the last one.
+            colours: (N, STRIPES, 3) what `colours_of` says about the boxes; None: go by place alone.
 
         Raises:
             ValueError: shapes do not fit, or time runs backwards.
         """
         check_input(boxes, confidences, time_ns, self.time_ns)
-        tracks, ended = self.aged(time_ns)
-        measured = xywh(boxes.astype(np.float64))
-        box_of = self.matched(tracks, measured, confidences)  # (T,) -1: none
-        found = np.concatenate([measured, np.zeros((1, 4))])[box_of]  # -1 takes the last row, unused
-        tracks = corrected(tracks, box_of >= 0, found, time_ns, self.settings)
-        free = (confidences >= self.settings.high_confidence) & ~np.isin(np.arange(len(boxes)), box_of)
-        free &= ~(iou(boxes[:, None], tracks.boxes) > DUPLICATE_IOU).any(axis=1)
-        tracks += born(measured[free], self.next_number, time_ns, self.settings)
+        looks = unknown_colours(len(boxes)) if colours is None else colours
+        detections = Detections(xywh(boxes.astype(np.float64)), confidences, looks)
+        tracks, old = self.aged(time_ns)
+        box_of = self.matched(tracks, detections)  # (T,) -1: none
+        tracks = self.continued(tracks, detections, box_of, time_ns)
+        free = (confidences >= self.settings.high_confidence) & unused(box_of, len(boxes))
+        free &= ~(iou(boxes[:, None], tracks[box_of >= 0].boxes) > DUPLICATE_IOU).any(axis=1)
+        tracks += born(detections[free], self.next_number, time_ns, self.settings)
         self.next_number += int(free.sum())
         box_of = np.concatenate([box_of, np.flatnonzero(free)])
         keep = (tracks.confirmed | (box_of >= 0)) & ~duplicates(tracks, box_of >= 0)
         self.tracks, self.time_ns = tracks[keep], time_ns
         return TrackUpdate(
             observations(tracks, box_of, boxes, confidences),
-            tuple(int(number) for number in np.concatenate([ended, tracks.number[~keep]])),
+            tuple(int(number) for number in np.concatenate([old, tracks.number[~keep]])),
         )
 
     def aged(self, time_ns: int) -> tuple[Tracks, NDArray[np.int64]]:
@@ -123,20 +159,17 @@ class Tracker:
             return self.tracks, np.empty(0, np.int64)
         old = time_ns - self.tracks.seen_ns > self.settings.lost_s * 1e9
         live = self.tracks[~old]
-        return predicted(live, (time_ns - self.time_ns) / 1e9, live.seen_ns < self.time_ns), (
-            self.tracks.number[old]
-        )
+        step_s = (time_ns - self.time_ns) / 1e9
+        return predicted(live, step_s, live.seen_ns < self.time_ns), self.tracks.number[old]
 
-    def matched(
-        self, tracks: Tracks, measured: NDArray[np.float64], confidences: NDArray[np.float32]
-    ) -> NDArray[np.int64]:
+    def matched(self, tracks: Tracks, detections: Detections) -> NDArray[np.int64]:
         """(T,) index of the box that continues each predicted track, -1 where there is none.
 
         Tracks that count choose first, among the confident boxes; then those seen a moment ago, among the
         doubtful ones (a person half hidden); then young tracks, among the confident boxes left.
         """
         settings = self.settings
-        high = confidences >= settings.high_confidence
+        high = detections.confidences >= settings.high_confidence
         seen = tracks.seen_ns == self.time_ns
         box_of = np.full(len(tracks), -1)
         for who, which, overlap in (
@@ -145,10 +178,58 @@ class Tracker:
             (~tracks.confirmed, high, settings.match_iou),
         ):
             rows = np.flatnonzero(who & (box_of < 0))
-            columns = np.flatnonzero(which & ~np.isin(np.arange(len(measured)), box_of))
-            pairs = assign(similarity(tracks[rows], measured[columns], confidences[columns], overlap))
+            columns = np.flatnonzero(which & unused(box_of, len(which)))
+            if not len(rows) or not len(columns):
+                continue
+            gain = agreement(tracks[rows], detections[columns], overlap)
+            gain *= likeness(tracks[rows], detections[columns], seen[rows])
+            pairs = assign(gain)
             box_of[rows[pairs[:, 0]]] = columns[pairs[:, 1]]
         return box_of
+
+    def continued(
+        self, tracks: Tracks, detections: Detections, box_of: NDArray[np.int64], time_ns: int
+    ) -> Tracks:
+        """The tracks after their boxes; a doubtful box moves a track but does not change its colours."""
+        rows = np.flatnonzero(box_of >= 0)
+        found, own = tracks[rows], detections[box_of[rows]]
+        sure = own.confidences >= self.settings.high_confidence
+        hits = found.hits + 1
+        return tracks.replaced(
+            rows,
+            replace(
+                corrected(found, own.position),
+                seen_ns=np.full(len(rows), time_ns),
+                hits=hits,
+                confirmed=found.confirmed | (hits >= self.settings.confirm_hits),
+                colours=np.where(sure[:, None, None], blended(found, own.colours, time_ns), found.colours),
+            ),
+        )
+
+
+def colours_of(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, STRIPES, 3) CIELAB means of horizontal slices through the middle of (N, 4) xyxy boxes, top first.
+
+    Args:
+        image: (H, W, 3) RGB.
+        boxes: (N, 4) px; what lies outside the image is left out.
+    """
+    colours = unknown_colours(len(boxes))
+    height, width = image.shape[:2]
+    for row, (left, top, right, bottom) in zip(colours, boxes, strict=True):
+        aside = (1 - STRIPE_WIDTH) / 2 * (right - left)
+        x = min(max(int(left + aside), 0), width - 1)
+        y = min(max(int(top), 0), height - 1)
+        middle = image[y : max(int(np.ceil(bottom)), y + 1), x : max(int(np.ceil(right - aside)), x + 1)]
+        row[:] = cv2.resize(middle, (1, STRIPES), interpolation=cv2.INTER_AREA)[:, 0]
+    if not len(boxes):
+        return colours
+    return np.asarray(cv2.cvtColor(colours / 255, cv2.COLOR_RGB2Lab), np.float32)
+
+
+def unknown_colours(count: int) -> NDArray[np.float32]:
+    """(count, STRIPES, 3) what stands for boxes whose picture was not looked at."""
+    return np.zeros((count, STRIPES, 3), np.float32)
 
 
 def check_input(
@@ -161,21 +242,20 @@ def check_input(
         raise ValueError(f"frame at {time_ns} ns after one at {last_ns} ns: frames come in order of time")
 
 
-def born(measured: NDArray[np.float64], number: int, time_ns: int, settings: TrackerConfig) -> Tracks:
-    """New tracks, one for each (N, 4) box, numbered from `number` on."""
-    count = len(measured)
-    height = measured[:, 3:]
-    covariance = np.stack(
-        [(MEASUREMENT * height) ** 2, np.zeros((count, 4)), (VELOCITY * height) ** 2], axis=2
-    )
+def born(detections: Detections, number: int, time_ns: int, settings: TrackerConfig) -> Tracks:
+    """New tracks, one for each box, numbered from `number` on."""
+    position = detections.position
+    count, height = len(position), position[:, 3:]
+    place, speed = (MEASUREMENT * height) ** 2, (VELOCITY * height) ** 2
     return Tracks(
         number=np.arange(number, number + count),
         seen_ns=np.full(count, time_ns, np.int64),
         hits=np.ones(count, np.int64),
         confirmed=np.full(count, settings.confirm_hits <= 1),
-        position=measured,
+        position=position,
         velocity=np.zeros((count, 4)),
-        covariance=covariance,
+        covariance=np.stack([place, np.zeros((count, 4)), speed], axis=2),
+        colours=detections.colours,
     )
 
 
@@ -199,50 +279,51 @@ def predicted(tracks: Tracks, step_s: float, unseen: NDArray[np.bool_]) -> Track
     return replace(tracks, position=position, velocity=velocity, covariance=covariance)
 
 
-def corrected(
-    tracks: Tracks,
-    found: NDArray[np.bool_],
-    measured: NDArray[np.float64],
-    time_ns: int,
-    settings: TrackerConfig,
-) -> Tracks:
-    """The tracks after their boxes: (T, 4) centre x, y, width, height, used where (T,) `found`."""
-    where = found[:, None]
+def corrected(tracks: Tracks, measured: NDArray[np.float64]) -> Tracks:
+    """The tracks after a Kalman step with one (T, 4) centre x, centre y, width, height each."""
     place, cross, speed = np.moveaxis(tracks.covariance, 2, 0)
     total = place + (MEASUREMENT * tracks.position[:, 3:]) ** 2
     gain, gain_velocity = place / total, cross / total  # (T, 4)
     error = measured - tracks.position
-    covariance = np.stack([place * (1 - gain), cross * (1 - gain), speed - gain_velocity * cross], axis=2)
-    hits = tracks.hits + found
     return replace(
         tracks,
-        seen_ns=np.where(found, time_ns, tracks.seen_ns),
-        hits=hits,
-        confirmed=tracks.confirmed | (hits >= settings.confirm_hits),
-        position=np.where(where, tracks.position + gain * error, tracks.position),
-        velocity=np.where(where, tracks.velocity + gain_velocity * error, tracks.velocity),
-        covariance=np.where(where[..., None], covariance, tracks.covariance),
+        position=tracks.position + gain * error,
+        velocity=tracks.velocity + gain_velocity * error,
+        covariance=np.stack([place * (1 - gain), cross * (1 - gain), speed - gain_velocity * cross], axis=2),
     )
 
 
-def similarity(
-    tracks: Tracks, measured: NDArray[np.float64], confidences: NDArray[np.float32], overlap: float
-) -> NDArray[np.float64]:
-    """(T, N) how well each box continues each track, 0 where it cannot.
+def blended(tracks: Tracks, colours: NDArray[np.float32], time_ns: int) -> NDArray[np.float32]:
+    """(T, STRIPES, 3) what the tracks remember after seeing these colours; more is replaced after a gap."""
+    weight = 1 - np.exp(-(time_ns - tracks.seen_ns) / (COLOUR_MEMORY_S * 1e9))
+    return tracks.colours + weight.astype(np.float32)[:, None, None] * (colours - tracks.colours)
+
+
+def agreement(tracks: Tracks, detections: Detections, overlap: float) -> NDArray[np.float64]:
+    """(T, N) how well each box fits a track's prediction, 0 where it cannot be the same person.
 
     Overlap x agreement in height x confidence. Boxes are widened by how much the prediction's uncertainty has
     grown since the last detection, so that the same limit serves any frame rate.
     """
-    height = tracks.position[:, 3:]
-    spread = np.sqrt(tracks.covariance[:, :2, 0])  # (T, 2)
-    margin = np.maximum(spread - (MEASUREMENT * height)[:, :2], 0)
+    measured, height = detections.position, tracks.position[:, 3:]
+    doubt = MEASUREMENT * height  # (T, 4)
+    margin = np.maximum(np.sqrt(tracks.covariance[..., 0]) - doubt, 0)[:, :2]
     shared = iou(widened(tracks.position, margin)[:, None], widened(measured, margin[:, None]))
     ratio = np.minimum(height, measured[:, 3]) / np.maximum(height, measured[:, 3])
-    error = measured - tracks.position[:, None]  # (T, N, 4)
-    variance = tracks.covariance[..., 0] + (MEASUREMENT * height) ** 2
-    far = np.sqrt((error**2 / variance[:, None])[..., [0, 1]].sum(2))
-    possible = (shared >= overlap) & (ratio * HEIGHT_RATIO >= 1) & (far <= MAHALANOBIS_GATE)
-    return np.where(possible, shared * ratio * confidences, 0.0)
+    error = (measured - tracks.position[:, None]) ** 2 / (tracks.covariance[..., 0] + doubt**2)[:, None]
+    near = error[..., 0] + error[..., 1] <= MAHALANOBIS_GATE**2
+    possible = near & (shared >= overlap) & (ratio * HEIGHT_RATIO >= 1)
+    return np.where(possible, shared * ratio * detections.confidences, 0.0)
+
+
+def likeness(tracks: Tracks, detections: Detections, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(T, N) 0..1 how well the colours agree; 0 where a track that was lost, not `seen`, had others.
+
+    The median over the stripes forgives what is hidden, usually the legs.
+    """
+    squares = np.square(tracks.colours[:, None] - detections.colours).sum(axis=3)  # (T, N, STRIPES)
+    distance = np.median(np.sqrt(squares), axis=2)
+    return np.where(seen[:, None] | (distance <= COLOUR_GATE), np.exp(-distance / COLOUR_SCALE), 0.0)
 
 
 def assign(gain: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -250,6 +331,13 @@ def assign(gain: NDArray[np.float64]) -> NDArray[np.int64]:
     rows, columns = linear_sum_assignment(gain, maximize=True)
     useful = gain[rows, columns] > 0
     return np.stack([rows[useful], columns[useful]], axis=1)
+
+
+def unused(box_of: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """(count,) whether a box belongs to no track."""
+    free = np.ones(count + 1, np.bool_)
+    free[box_of] = False  # -1 is the extra one
+    return free[:count]
 
 
 def duplicates(tracks: Tracks, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -265,7 +353,7 @@ def observations(
     """The tracks that have a box in this frame, each with it."""
     rows = zip(tracks.number, box_of, tracks.confirmed, strict=True)
     return tuple(
-        Observation(int(number), boxes[box], float(confidences[box]), bool(confirmed))
+        Observation(int(number), boxes[box].copy(), float(confidences[box]), bool(confirmed))
         for number, box, confirmed in rows
         if box >= 0
     )
@@ -289,7 +377,11 @@ def widened(boxes: NDArray[np.float64], margin: NDArray[np.float64]) -> NDArray[
 
 def iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
     """Intersection over union of xyxy boxes, broadcast over all axes but the last."""
-    size = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
-    shared = np.maximum(size, 0).prod(axis=-1)
-    area = (first[..., 2:] - first[..., :2]).prod(axis=-1) + (second[..., 2:] - second[..., :2]).prod(axis=-1)
-    return np.asarray(shared / np.maximum(area - shared, 1e-9))
+    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    shared = area(np.concatenate([low, np.maximum(low, high)], axis=-1))
+    return np.asarray(shared / np.maximum(area(first) + area(second) - shared, 1e-9))
+
+
+def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(...,) of (..., 4) xyxy boxes."""
+    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]), np.float64)

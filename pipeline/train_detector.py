@@ -1,71 +1,34 @@
-"""Makes the person detector that ships: a COCO detector's head cut to one class, fine-tuned where that helps."""
+"""Makes the person detector that ships: a COCO detector's head cut to one class, fine-tuned if that helps."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import logging
 import math
-import tarfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import DetectorConfig
-from pipeline.detect import (
-    PADDING,
-    PERSON,
-    Detections,
-    Detector,
-    OpenvinoNetwork,
-    keep_class,
-    load_pickled,
-    person_class,
-)
+from pipeline.detect import Detector
+from pipeline.detection_accuracy import AveragePrecision, average_precision
+from pipeline.person_samples import Sample, augment, read_samples, without_copies
+from pipeline.yolo import PERSON, OpenvinoNetwork, keep_class, load_checkpoint, person_class, ultralytics
 
 EXPORT_SIZE_PX = 640
 """Size of the example that the network is traced with; height and width stay free."""
+FREE_AXES = {"images": {0: "batch", 2: "height", 3: "width"}, "output0": {0: "batch", 2: "anchors"}}
 EVALUATION_SIZES_PX = (512, 640)
-IOUS = np.arange(0.5, 1.0, 0.05)
-"""COCO's thresholds."""
-RECALLS = np.linspace(0, 1, 101)
-"""COCO's points of the precision-recall curve."""
-COCO_MAX_BOXES = 100
 BACKBONE_LAYERS = 11
 """Layers 0..10 of yolo11: the backbone."""
 SMALLEST_HALVED = 64
 """Values from which on an ONNX weight is stored as float16; smaller ones hold shapes and strides."""
-
-log = logging.getLogger(__name__)
-
-
-class TrainingDataError(ValueError):
-    """The archive does not hold images and labels as expected; the message names what is wrong."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One labelled image, still encoded."""
-
-    name: str
-    jpeg: bytes
-    boxes: NDArray[np.float32]  # (N, 4) xyxy, fractions of width and height
-
-    def image(self) -> NDArray[np.uint8]:
-        """The (H, W, 3) RGB image."""
-        decoded = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if decoded is None:
-            raise TrainingDataError(f"{self.name}: not a readable image")
-        return decoded.astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True)
@@ -85,110 +48,6 @@ class Recipe:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class AveragePrecision:
-    """COCO's AP of one class."""
-
-    ap50: float
-    ap: float
-    """Mean over the IoU thresholds 0.50, 0.55, ... 0.95."""
-
-
-def read_samples(archive: Path, split: str) -> list[Sample]:
-    """The images of one split of a .tar.gz with images/SPLIT/NAME.jpg and labels/SPLIT/NAME.txt, by name.
-
-    A label line is: class, then centre x, centre y, width, height as fractions of the image.
-
-    Raises:
-        TrainingDataError: not such an archive, or the split is empty.
-    """
-    images: dict[str, bytes] = {}
-    labels: dict[str, str] = {}
-    try:
-        with tarfile.open(archive) as files:
-            for member in files:
-                path, file = Path(member.name), files.extractfile(member)
-                if file is None or path.parent.name != split:
-                    continue
-                if path.parent.parent.name == "images":
-                    images[path.stem] = file.read()
-                elif path.parent.parent.name == "labels":
-                    labels[path.stem] = file.read().decode()
-    except (OSError, tarfile.TarError) as error:
-        raise TrainingDataError(f"{archive}: not a readable .tar.gz") from error
-    if not images:
-        raise TrainingDataError(f"{archive}: no images/{split}/")
-    return [Sample(name, images[name], parse_labels(labels.get(name, ""))) for name in sorted(images)]
-
-
-def parse_labels(text: str) -> NDArray[np.float32]:
-    """(N, 4) xyxy fractions of YOLO label lines."""
-    rows = np.array([line.split()[1:5] for line in text.splitlines() if line.strip()], np.float32).reshape(-1, 4)
-    return np.hstack([rows[:, :2] - rows[:, 2:] / 2, rows[:, :2] + rows[:, 2:] / 2]).astype(np.float32)
-
-
-def without_copies(samples: list[Sample], held_out: list[Sample]) -> list[Sample]:
-    """The samples whose picture is not among the held-out ones, byte for byte or as a thumbnail."""
-    known = {fingerprint for sample in held_out for fingerprint in fingerprints(sample)}
-    return [sample for sample in samples if not known.intersection(fingerprints(sample))]
-
-
-def fingerprints(sample: Sample) -> tuple[str, str]:
-    """Hashes of the file and of an 8x8 difference thumbnail, which survives recompression."""
-    grey = cv2.resize(cv2.cvtColor(sample.image(), cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    brighter = np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
-    return hashlib.sha256(sample.jpeg).hexdigest(), brighter
-
-
-def average_precision(found: list[Detections], truth: list[NDArray[np.float32]]) -> AveragePrecision:
-    """COCO's average precision of one class: greedy matching by confidence, 101-point interpolation.
-
-    Args:
-        found: the boxes of each image.
-        truth: (M, 4) xyxy labelled boxes of each image, px.
-    """
-    confidences = np.concatenate([detections.confidences[:COCO_MAX_BOXES] for detections in found])
-    hits = np.concatenate([match(d.boxes[:COCO_MAX_BOXES], t) for d, t in zip(found, truth, strict=True)])
-    hits = hits[np.argsort(-confidences, kind="stable")]  # (N, thresholds)
-    total = sum(len(boxes) for boxes in truth)
-    if not total or not len(hits):
-        return AveragePrecision(0.0, 0.0)
-    correct = np.cumsum(hits, axis=0)
-    recall, precision = correct / total, correct / np.arange(1, len(hits) + 1)[:, None]
-    precision = np.maximum.accumulate(precision[::-1])[::-1]
-    aps = [area_under(recall[:, i], precision[:, i]) for i in range(len(IOUS))]
-    return AveragePrecision(float(aps[0]), float(np.mean(aps)))
-
-
-def area_under(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
-    """Mean of a falling precision curve at COCO's recall points; 0 beyond its end."""
-    places = np.searchsorted(recall, RECALLS, side="left")
-    return float(np.mean(np.append(precision, 0.0)[places]))
-
-
-def match(boxes: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(N, thresholds): whether each box, best first, takes a labelled box that no better one has taken."""
-    hits = np.zeros((len(boxes), len(IOUS)), bool)
-    ious = iou_matrix(boxes, truth)
-    for column, threshold in enumerate(IOUS):
-        free = np.ones(len(truth), bool)
-        for row in range(len(boxes)):
-            overlaps = np.where(free, ious[row], -1)
-            if free.any() and overlaps.max() >= threshold:
-                free[overlaps.argmax()] = False
-                hits[row, column] = True
-    return hits
-
-
-def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, M) intersection over union of (N, 4) and (M, 4) xyxy boxes."""
-    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = sides.clip(0).prod(axis=2)  # (N, M)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return (shared / np.maximum(union, 1e-9)).astype(np.float32)
-
-
 def evaluate(weights: Path, samples: list[Sample], *, size_px: int, threads: int) -> AveragePrecision:
     """AP of an exported detector, in float32, on the samples."""
     settings = DetectorConfig(size_px=size_px, confidence=0.001, iou=0.7)
@@ -203,29 +62,23 @@ def evaluate(weights: Path, samples: list[Sample], *, size_px: int, threads: int
 
 def floor(start: Path) -> Any:
     """The ultralytics detector in `start` with its head cut to the person class."""
-    model = load_pickled(start)
+    model = load_checkpoint(start)
     return keep_class(model, person_class(model.names, start))
 
 
 def fine_tune(model: Any, samples: list[Sample], recipe: Recipe, report: Callable[[int, float], None]) -> Any:
-    """The moving average of a one-class ultralytics detector trained on the samples; BatchNorm stays as it is.
+    """The moving average of a one-class ultralytics detector during training; BatchNorm stays as it is.
 
     Args:
         model: changed in place.
         report: called with the epoch and its mean loss.
     """
     import torch
-    from ultralytics.cfg import get_cfg
 
     torch.manual_seed(recipe.seed)
     generator = np.random.default_rng(recipe.seed)
-    model.args = get_cfg()
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
-    for parameter in model.model[: recipe.frozen_layers].parameters():
-        parameter.requires_grad_(False)
-    model.model[-1].dfl.requires_grad_(False)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.args = ultralytics("cfg").get_cfg()
+    trained = unfrozen(model, recipe.frozen_layers)
     optimizer = torch.optim.AdamW(trained, recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = copy.deepcopy(model).eval()
     steps = recipe.epochs * math.ceil(len(samples) / recipe.batch)
@@ -248,6 +101,14 @@ def fine_tune(model: Any, samples: list[Sample], recipe: Recipe, report: Callabl
     return average
 
 
+def unfrozen(model: Any, frozen_layers: int) -> list[Any]:
+    """The weights to train; those of the first layers, and the fixed ones of the head, need no gradient."""
+    model.requires_grad_(True)
+    model.model[:frozen_layers].requires_grad_(False)
+    model.model[-1].dfl.requires_grad_(False)
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
 def train_mode(model: Any) -> None:
     """Training mode, but with BatchNorm's statistics left alone: batches are small."""
     import torch
@@ -268,16 +129,19 @@ def blend(average: Any, model: Any, *, keep: float) -> None:
     current = model.state_dict()
     for name, value in average.state_dict().items():
         if value.is_floating_point():
-            value.mul_(keep).add_(current[name].detach(), alpha=1 - keep)
+            value.lerp_(current[name].detach(), 1 - keep)
 
 
-def batches(samples: list[Sample], recipe: Recipe, generator: np.random.Generator) -> Iterator[dict[str, Any]]:
+def batches(
+    samples: list[Sample], recipe: Recipe, generator: np.random.Generator
+) -> Iterator[dict[str, Any]]:
     """One epoch of augmented batches as ultralytics' loss takes them."""
     import torch
 
     order = generator.permutation(len(samples))
     for start in range(0, len(order), recipe.batch):
-        views = [augment(samples[i], recipe, generator) for i in order[start : start + recipe.batch]]
+        chosen = [samples[i] for i in order[start : start + recipe.batch]]
+        views = [augment(s, generator, size_px=recipe.size_px, coarse=recipe.coarse) for s in chosen]
         boxes = np.concatenate([view.boxes for view in views])
         owners = np.concatenate([np.full(len(view.boxes), i) for i, view in enumerate(views)])
         centres = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]])
@@ -288,37 +152,6 @@ def batches(samples: list[Sample], recipe: Recipe, generator: np.random.Generato
             "cls": torch.zeros(len(boxes), 1),
             "bboxes": torch.from_numpy(centres.astype(np.float32)),
         }
-
-
-@dataclass(frozen=True)
-class View:
-    """A square training picture."""
-
-    image: NDArray[np.uint8]  # (S, S, 3)
-    boxes: NDArray[np.float32]  # (N, 4) xyxy, fractions of S
-
-
-def augment(sample: Sample, recipe: Recipe, generator: np.random.Generator) -> View:
-    """The sample at a random scale and place, maybe mirrored, coarse or at another brightness."""
-    image, size = sample.image(), recipe.size_px
-    height, width = image.shape[:2]
-    scale = size / max(height, width) * generator.uniform(0.6, 1.4)
-    left, top = (generator.uniform(0, size - scale * side) for side in (width, height))
-    move = np.array([[scale, 0, left], [0, scale, top]], np.float32)
-    if generator.random() < recipe.coarse:
-        small = cv2.resize(image, None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)
-        image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    border = (PADDING, PADDING, PADDING)
-    canvas = cv2.warpAffine(image, move, (size, size), flags=cv2.INTER_LINEAR, borderValue=border)
-    canvas = np.clip(canvas * generator.uniform(0.6, 1.4), 0, 255).astype(np.uint8)
-    boxes = sample.boxes * np.tile([width, height], 2) * scale + np.tile([left, top], 2)
-    full = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    boxes = boxes.clip(0, size)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    boxes = boxes[(np.prod(sides, axis=1) > 0.2 * full) & (sides.min(axis=1) > 2)] / size
-    if generator.random() < 0.5:
-        canvas, boxes = canvas[:, ::-1], np.column_stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]])
-    return View(np.ascontiguousarray(canvas), boxes.astype(np.float32))
 
 
 def save_detector(model: Any, folder: Path) -> Path:
@@ -346,13 +179,13 @@ def save_detector(model: Any, folder: Path) -> Path:
 
 
 def save_onnx(model: Any, path: Path) -> None:
-    """Write a fused one-class detector as ONNX: images (B, 3, H, W) in 0..1 -> output0 (B, 5, A) in pixels."""
+    """Write a fused one-class detector as ONNX: images (B, 3, H, W) in 0..1 -> output0 (B, 5, A), px."""
     import onnx
     import torch
 
     head = model.model[-1]
     head.export, head.dynamic, head.format = True, True, "onnx"
-    with warnings.catch_warnings():  # the tracing exporter is deprecated, but the new one needs one more package
+    with warnings.catch_warnings():  # tracing is deprecated; its successor needs onnxscript
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
@@ -360,7 +193,7 @@ def save_onnx(model: Any, path: Path) -> None:
             str(path),
             input_names=["images"],
             output_names=["output0"],
-            dynamic_axes={"images": {0: "batch", 2: "height", 3: "width"}, "output0": {0: "batch", 2: "anchors"}},
+            dynamic_axes=FREE_AXES,
             opset_version=17,
             dynamo=False,
         )
@@ -373,7 +206,7 @@ def save_onnx(model: Any, path: Path) -> None:
 
 
 def halve_weights(network: Any) -> Any:
-    """The same ONNX network with its large float32 weights stored as float16 and cast back when it is loaded."""
+    """The same ONNX network with its large float32 weights stored as float16, cast back when read."""
     import onnx
 
     casts = []
@@ -394,7 +227,7 @@ def main(
     data: Annotated[Path, typer.Option(help=".tar.gz with images/ and labels/, each with train/ and val/")],
     out: Annotated[Path, typer.Option(help="folder for person_detector.onnx and .safetensors")],
     epochs: Annotated[int, typer.Option(help="0: only cut the head")] = Recipe.epochs,
-    frozen_layers: Annotated[int, typer.Option(help="first layers that stay as they are")] = Recipe.frozen_layers,
+    frozen_layers: Annotated[int, typer.Option(help="first layers left alone")] = Recipe.frozen_layers,
     learning_rate: float = Recipe.learning_rate,
     threads: int = 1,
 ) -> None:

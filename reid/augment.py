@@ -1,4 +1,4 @@
-"""Training pictures: fitted, mirrored, recoloured, cut to half bodies, and covered by pieces of other pictures."""
+"""Training pictures: fitted, mirrored, recoloured, cut to half bodies, covered by other pictures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def augment(
     occlusion: float,
     rng: np.random.Generator,
 ) -> Augmented:
-    """A picture of `window`'s size made from `image`; with probability `occlusion` a piece of `other` covers it.
+    """A picture of `window`'s size from `image`; with probability `occlusion` a piece of `other` covers it.
 
     Args:
         image: (H, W, 3) uint8 RGB of any size.
@@ -133,7 +133,9 @@ def occluder_box(height: int, width: int, rng: np.random.Generator) -> tuple[int
     return top, left, max(tall, 1), max(wide, 1)
 
 
-def person_patch(other: NDArray[np.uint8], tall: int, wide: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def person_patch(
+    other: NDArray[np.uint8], tall: int, wide: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """A piece of another picture at about its own scale: the hard kind of occluder."""
     full = fit(other)
     scale = rng.uniform(1.0, 1.6)
@@ -150,9 +152,8 @@ def texture_patch(tall: int, wide: int, rng: np.random.Generator) -> NDArray[np.
     blotches = rng.normal(0, rng.uniform(2, 40), (int(grid[0]), int(grid[1]), 3)).astype(np.float32)
     pattern = np.asarray(cv2.resize(blotches, (wide, tall), interpolation=cv2.INTER_CUBIC), np.float32)
     grain = rng.normal(0, rng.uniform(0, 8), (tall, wide, 1)).astype(np.float32)
-    return np.clip(rng.uniform(20, 230, 3).astype(np.float32) + pattern.reshape(tall, wide, 3) + grain, 0, 255).astype(
-        np.uint8
-    )
+    colour = rng.uniform(20, 230, 3).astype(np.float32)
+    return np.asarray(np.clip(colour + pattern.reshape(tall, wide, 3) + grain, 0, 255), np.uint8)
 
 
 def block_means(mask: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -148,7 +148,9 @@ def load_partial_reid(data: Path, split: str) -> list[Sample]:
     check_split("partial_reid", split, PARTIAL_SPLITS)
     folder = data / "partial_reid" / f"{split}_body_images"
     camera = int(split == "whole")
-    found = [named(f"partial_reid/{split}", path.name, path.read_bytes(), CUHK03_NAME) for path in images(folder)]
+    found = [
+        named(f"partial_reid/{split}", path.name, path.read_bytes(), CUHK03_NAME) for path in images(folder)
+    ]
     check_count(folder, found, PARTIAL_COUNT)
     return [replace(sample, camera=camera) for sample in found]
 
@@ -204,7 +206,9 @@ def read_heldout(path: Path) -> frozenset[str]:
         DatasetMissing: no such file.
     """
     if not path.is_file():
-        raise DatasetMissing(f"{path}: no list of held-out identities; the repository's is configs/reid/heldout.txt")
+        raise DatasetMissing(
+            f"{path}: no list of held-out identities; the repository's is configs/reid/heldout.txt"
+        )
     lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return frozenset(line for line in lines if line)
 

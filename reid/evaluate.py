@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
+import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from reid.augment import person_patch
 from reid.datasets import Sample, load_dataset, load_heldout, read_heldout
 from reid.fpr import prepare, weighted_distances
 from reid.rank import Interval, Ranking, bootstrap, rank
@@ -92,11 +94,18 @@ class Evaluation:
     scores: list[Score]
 
 
-def evaluate(embedder: Embedder, benchmark: Benchmark, watch: Watch) -> Evaluation:
-    """Scores of pooled cosine, DSR (uniform weights), FPR and their fusion; every gallery image is scored."""
-    gallery = embed(embedder, benchmark.gallery, watch, "gallery")
+def evaluate(
+    embedder: Embedder, benchmark: Benchmark, gallery: Sequence[CropEmbedding], watch: Watch
+) -> Evaluation:
+    """Scores of pooled cosine, DSR (uniform weights), FPR and their fusion; every gallery image is scored.
+
+    Args:
+        gallery: the benchmark's gallery, embedded.
+    """
     queries = embed(embedder, benchmark.queries, watch, "queries")
-    query_ids, gallery_ids = (np.array([s.pid for s in part]) for part in (benchmark.queries, benchmark.gallery))
+    query_ids, gallery_ids = (
+        np.array([s.pid for s in part]) for part in (benchmark.queries, benchmark.gallery)
+    )
     query_cameras, gallery_cameras = (
         np.array([s.camera for s in part]) for part in (benchmark.queries, benchmark.gallery)
     )
@@ -158,20 +167,31 @@ def batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def market1501(data: Path, max_queries: int | None) -> Benchmark:
-    """Market-1501's test protocol; with a limit, its first queries, and the name says so."""
-    queries = load_dataset(data, "market1501/query")
-    name = "market1501"
-    if max_queries is not None and max_queries < len(queries):
-        name += f" (first {max_queries} of {len(queries)} queries)"
-        queries = queries[:max_queries]
-    return Benchmark(name, queries, load_dataset(data, "market1501/gallery"))
+def market1501(data: Path) -> Benchmark:
+    """Market-1501's test protocol."""
+    return Benchmark(
+        "market1501", load_dataset(data, "market1501/query"), load_dataset(data, "market1501/gallery")
+    )
+
+
+def limited(benchmark: Benchmark, most: int | None) -> Benchmark:
+    """The benchmark with its first queries only; its name says so."""
+    count = len(benchmark.queries)
+    if most is None or most >= count:
+        return benchmark
+    return replace(
+        benchmark,
+        name=f"{benchmark.name} (first {most} of {count} queries)",
+        queries=benchmark.queries[:most],
+    )
 
 
 def partial_reid(data: Path, queries: Queries) -> Benchmark:
     """Partial-REID: partial or occluded bodies against whole ones."""
     name = f"partial_reid, {queries} queries"
-    return Benchmark(name, load_dataset(data, f"partial_reid/{queries}"), load_dataset(data, "partial_reid/whole"))
+    return Benchmark(
+        name, load_dataset(data, f"partial_reid/{queries}"), load_dataset(data, "partial_reid/whole")
+    )
 
 
 def heldout(data: Path, people: frozenset[str], share: float) -> Benchmark:
@@ -179,12 +199,30 @@ def heldout(data: Path, people: frozenset[str], share: float) -> Benchmark:
     groups = by_person_and_camera(load_heldout(data, people))
     queries = [group[0] for group in groups if len(group) > 1]
     gallery = [sample for group in groups for sample in group[min(1, len(group) - 1) :][:HELDOUT_GALLERY]]
-    covered = cover(queries, gallery, share)
+    rng = np.random.default_rng(round(100 * share))
+    others = [queries[(i + 1 + rng.integers(len(queries) - 1)) % len(queries)] for i in range(len(queries))]
+    covered = [cover(query, other, share, rng) for query, other in zip(queries, others, strict=True)]
     return Benchmark(f"heldout, {share:.0%} of the query covered", covered, gallery)
 
 
+def cover(sample: Sample, other: Sample, share: float, rng: np.random.Generator) -> Sample:
+    """The sample with a piece of another over `share` of its picture: mostly from below, else from a side."""
+    if share == 0:
+        return sample
+    picture = sample.image
+    height, width = picture.shape[:2]
+    if rng.random() < 0.6:
+        tall, wide, top, left = round(share * height), width, height - round(share * height), 0
+    else:
+        tall, wide, top = height, round(share * width), 0
+        left = 0 if rng.random() < 0.5 else width - wide
+    picture[top : top + tall, left : left + wide] = person_patch(other.image, tall, wide, rng)
+    _, encoded = cv2.imencode(".png", picture[..., ::-1])
+    return replace(sample, encoded=encoded.tobytes())
+
+
 def by_person_and_camera(samples: Iterable[Sample]) -> list[list[Sample]]:
-    """The crops of each person in each camera, in the order of the samples; `pid` is unique over data sets."""
+    """Each person's crops in each camera, in the order of the samples, with `pid` unique over data sets."""
     numbers: dict[str, int] = {}
     groups: dict[tuple[int, int], list[Sample]] = {}
     for sample in samples:
@@ -193,16 +231,14 @@ def by_person_and_camera(samples: Iterable[Sample]) -> list[list[Sample]]:
     return list(groups.values())
 
 
-def render(evaluations: Sequence[Evaluation]) -> Table:
+def render(evaluation: Evaluation) -> Table:
     """The scores as a table, in percent with 95% intervals."""
-    table = Table("benchmark", "distance", "rank-1", "95%", "mAP", "95%", "mAP (trapezoid)", "rank-5", "mINP")
-    for evaluation in evaluations:
-        name = f"{evaluation.benchmark}\n{evaluation.queries} x {evaluation.gallery}"
-        for row, result in enumerate(evaluation.scores):
-            means = (result.map_trapezoid, result.rank5, result.minp)
-            intervals = [cell for value in (result.rank1, result.map) for cell in interval_cells(value)]
-            cells = [*intervals, *(f"{100 * value:.1f}" for value in means)]
-            table.add_row("" if row else name, result.distance, *cells, end_section=row == len(evaluation.scores) - 1)
+    title = f"{evaluation.benchmark}: {evaluation.queries} queries, {evaluation.gallery} in the gallery"
+    table = Table("distance", "rank-1", "95%", "mAP", "95%", "trapezoid", "rank-5", "mINP", title=title)
+    for result in evaluation.scores:
+        intervals = [cell for value in (result.rank1, result.map) for cell in interval_cells(value)]
+        means = (result.map_trapezoid, result.rank5, result.minp)
+        table.add_row(result.distance, *intervals, *(f"{100 * value:.1f}" for value in means))
     return table
 
 
@@ -217,7 +253,7 @@ def main(
     root: Annotated[Path, typer.Option(help="Folder with market1501/, partial_reid/, reid_extra/.")],
     queries: Annotated[Queries, typer.Option(help="Query set of partial_reid.")] = Queries.PARTIAL,
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
-    max_queries: Annotated[int | None, typer.Option(min=1, help="Only the first queries of market1501.")] = None,
+    max_queries: Annotated[int | None, typer.Option(min=1, help="Only the first queries.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Scores a checkpoint: rank-1, mAP and mINP by pooled cosine, DSR, FPR and their fusion."""
@@ -231,17 +267,19 @@ def main(
 
     match dataset:
         case Dataset.MARKET1501:
-            benchmarks = [market1501(root, max_queries)]
+            benchmarks = [market1501(root)]
         case Dataset.PARTIAL_REID:
             benchmarks = [partial_reid(root, queries)]
         case Dataset.HELDOUT:
             people = read_heldout(heldout_list)
             benchmarks = [heldout(root, people, share) for share in HELDOUT_SHARES]
-    evaluations = [evaluate(embedder, benchmark, watch) for benchmark in benchmarks]
+    gallery = embed(embedder, benchmarks[0].gallery, watch, "gallery")  # the same for all of them
+    evaluations = [evaluate(embedder, limited(b, max_queries), gallery, watch) for b in benchmarks]
     if as_json:
-        typer.echo(json.dumps({"weights": str(weights), "evaluations": [asdict(e) for e in evaluations]}))
-    else:
-        Console().print(render(evaluations))
+        typer.echo(json.dumps({"model": embedder.model_id, "evaluations": [asdict(e) for e in evaluations]}))
+        return
+    for evaluation in evaluations:
+        Console().print(render(evaluation))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A network that begins as person-reidentification-retail-0277: its weights from OpenVINO's file into ours."""
+"""How a training begins: the teacher's weights, its people as classes, its directions as cells."""
 
 from __future__ import annotations
 
@@ -10,15 +10,95 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
-from reid.model import FPRNet, LightConv, OmniBlock
+from reid.batches import Batch, TrainingBatches
+from reid.model import FPRNet, FPROutput, LightConv, OmniBlock, pyramid, pyramid_means
+from reid.recipe import Recipe
 
 INDEX_OPERANDS = ("Reshape", "MVN", "ReduceMean", "Gather", "Concat", "Subtract")
 """Operations whose constants are axes, shapes or the image mean, not weights."""
 
 
+LOGIT_SCALE = 20.0
+"""First logits of the classifier: this times the cosine with each person's mean."""
+FIRST_BATCHES = 8
+FIRST_CROPS = 24
+"""Batches, and crops of each, whose cells set the first reduction and foreground layer."""
+FIRST_STEPS = 150
+FIRST_RATE = 0.1
+
+
 class InitialWeightsMismatch(ValueError):
     """The file holds another network than person-reidentification-retail-0277."""
+
+
+class Trainee(nn.Module):
+    """The network with what only training needs: the neck and the classifier ([BoT], Luo et al. 2019)."""
+
+    def __init__(self, net: FPRNet, people: int) -> None:
+        super().__init__()
+        self.net = net
+        self.neck = nn.BatchNorm1d(net.spec.pooled_dim)
+        self.neck.bias.requires_grad_(False)
+        self.classifier = nn.Linear(net.spec.pooled_dim, people, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[FPROutput, Tensor]:
+        """What the network says, and (B, people) logits."""
+        output = self.net(images)
+        return output, self.classifier(self.neck(output.pooled))
+
+
+def begin(recipe: Recipe, batches: TrainingBatches, shared: Path) -> Trainee:
+    """The network before the first step: the teacher's weights, people as classes, directions as cells."""
+    people = int(batches.people.max()) + 1
+    trainee = Trainee(FPRNet(recipe.model), people)
+    if recipe.begin_as_teacher:
+        initialise_from_openvino(trainee.net, shared / recipe.teacher)
+        begin_classifier(trainee, batches.cache.embeddings, batches.people)
+    begin_heads(trainee.net, batches)
+    for part in recipe.frozen:
+        trainee.net.backbone.get_submodule(part).requires_grad_(False)
+    return trainee
+
+
+@torch.no_grad()
+def begin_classifier(
+    trainee: Trainee, embeddings: np.ndarray[Any, Any], people: np.ndarray[Any, Any]
+) -> None:
+    """Each person's class vector becomes the mean of the teacher's standardised embeddings of that person."""
+    given = torch.from_numpy(embeddings.astype(np.float32))
+    standard = (given - given.mean(0)) / given.std(0).clamp(min=1e-6)
+    sums = torch.zeros_like(trainee.classifier.weight).index_add_(0, torch.from_numpy(people), standard)
+    length = standard.norm(dim=1).mean()
+    trainee.classifier.weight.copy_(functional.normalize(sums, dim=1) * LOGIT_SCALE / length)
+
+
+def begin_heads(net: FPRNet, batches: TrainingBatches) -> None:
+    """The reduction keeps the cells' strongest directions; the foreground layer is fitted alone."""
+    chunks = [
+        first_cells(net, batches[step], bfloat16=batches.recipe.bfloat16) for step in range(FIRST_BATCHES)
+    ]
+    cells, labels = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+    with torch.no_grad():
+        vectors = torch.linalg.eigh((cells.T @ cells).double()).eigenvectors.flip(1)
+        net.reduction.weight.copy_(vectors[:, : net.reduction.out_features].T)
+        nn.init.zeros_(net.foreground.weight)
+    optimiser = torch.optim.Adam(net.foreground.parameters(), lr=FIRST_RATE)
+    for _ in range(FIRST_STEPS):
+        optimiser.zero_grad()
+        logits = net.foreground_logit(cells.T[None])
+        functional.binary_cross_entropy_with_logits(logits[0], labels).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+@torch.no_grad()
+def first_cells(net: FPRNet, batch: Batch, *, bfloat16: bool) -> tuple[Tensor, Tensor]:
+    """(S, K) unit pyramid cells of a batch before training, and their (S,) foreground labels."""
+    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bfloat16):
+        cells = pyramid(net.backbone(batch.images[:FIRST_CROPS]), net.spec.kernels).float()
+    labels = pyramid_means(batch.foreground[:FIRST_CROPS], net.spec.kernels)
+    return functional.normalize(cells, dim=1).transpose(1, 2).flatten(0, 1), labels.flatten()
 
 
 def initialise_from_openvino(model: FPRNet, path: Path) -> None:
@@ -30,7 +110,9 @@ def initialise_from_openvino(model: FPRNet, path: Path) -> None:
         InitialWeightsMismatch: missing file, or constants that do not fit.
     """
     if not path.is_file():
-        raise InitialWeightsMismatch(f"{path}: no such file; it is listed in shared/README.md under reid_peers")
+        raise InitialWeightsMismatch(
+            f"{path}: no such file; it is listed in shared/README.md under reid_peers"
+        )
     constants = graph_constants(path)
     with torch.no_grad():
         try:
@@ -71,9 +153,11 @@ def fill_block(block: OmniBlock, constants: Iterator[NDArray[np.float32]]) -> No
     fill(constants, *block.grow.parameters(), *block.shortcut.parameters())
 
 
-def fill(constants: Iterator[NDArray[np.float32]], *parameters: Tensor) -> None:
+def fill(constants: Iterator[NDArray[np.float32]], *parameters: Tensor | None) -> None:
     """Fill the parameters with the next constants."""
     for parameter in parameters:
+        if parameter is None:
+            continue
         value = next(constants)
         if value.size != parameter.numel():
             raise InitialWeightsMismatch(f"a weight of {value.shape} where {tuple(parameter.shape)} belongs")

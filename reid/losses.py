@@ -49,7 +49,7 @@ def direction_loss(vectors: Tensor, teacher: Tensor) -> Tensor:
 
 
 def relation_loss(vectors: Tensor, teacher: Tensor) -> Tensor:
-    """Mean square difference of the two (B, B) matrices of cosines: who is like whom, as the teacher sees it."""
+    """Mean square difference of the two (B, B) matrices of cosines: who resembles whom."""
     ours, theirs = (functional.normalize(v, dim=1) for v in (vectors, teacher))
     return (ours @ ours.T - theirs @ theirs.T).square().mean()
 

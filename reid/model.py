@@ -1,4 +1,4 @@
-"""The FPR network: a fully convolutional omni-scale backbone, pyramid cells, foreground probability, pooled vector."""
+"""The FPR network: omni-scale backbone, pyramid cells, foreground probability and a pooled vector."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ CHANNELS = (64, 256, 384, 512)  # stem and the three stages of OSNet x1.0 (Zhou 
 GATE_REDUCTION = 16
 GATE_GROUPS = 16  # linear context transform (Ruan et al., 2020)
 PYRAMID_STRIDE = 2
+LEAST_WIDTH = 0.5
+"""Below it a gate's group would have one channel, and nothing to be normalised with."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,13 @@ class FPRNet(nn.Module):
         """Random weights.
 
         Raises:
-            ValueError: a backbone this version does not know.
+            ValueError: a backbone this version does not know, or one too narrow for its gates.
         """
         super().__init__()
         if spec.backbone != "omni_scale":
             raise ValueError(f"backbone {spec.backbone!r} (known: omni_scale)")
+        if spec.width < LEAST_WIDTH:
+            raise ValueError(f"width = {spec.width}, must be >= {LEAST_WIDTH}")
         self.spec = spec
         self.backbone = OmniScale(spec.width)
         channels = self.backbone.channels
@@ -68,10 +72,13 @@ class FPRNet(nn.Module):
 
     def forward(self, images: Tensor) -> FPROutput:
         """Cells, foreground and pooled vectors of (B, 3, H, W) RGB images in 0..255, uint8 or float."""
-        features = self.backbone(images)
+        return self.heads(self.backbone(images))
+
+    def heads(self, features: Tensor) -> FPROutput:
+        """The same from the backbone's (B, K, h, w) map."""
         level_cells = pyramid(features, self.spec.kernels)  # (B, K, N)
         positions = functional.normalize(features.float().flatten(2), dim=1)  # (B, K, h * w)
-        map_foreground = self.foreground_logit(positions).unflatten(1, features.shape[2:])
+        map_foreground = self.foreground_logit(positions).view(-1, *features.shape[2:])
         unit = functional.normalize(level_cells.float(), dim=1)
         return FPROutput(
             cells=functional.normalize(self.reduction(unit.transpose(1, 2)).float(), dim=2),
@@ -118,7 +125,7 @@ class PositionPool(nn.Module):
     def forward(self, features: Tensor, foreground: Tensor) -> Tensor:
         """(B, D) from a (B, K, h, w) map and its (B, h, w) foreground probability."""
         size = features.shape[2:]
-        place = self.place
+        place: Tensor = self.place
         if place.shape[1:] != size:  # another crop size: the same weights, stretched, with the same sum
             area = place[0].numel() / (size[0] * size[1])
             place = functional.interpolate(place[None], size, mode="bilinear", align_corners=False)[0] * area
@@ -130,9 +137,13 @@ class PositionPool(nn.Module):
 class OmniScale(nn.Module):
     """OSNet with normalisation folded into the convolutions: stride 16, gates by context or by excitation."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, width: float) -> None:
         super().__init__()
-        stem, one, two, three = (max(GATE_GROUPS, round(c * width / GATE_GROUPS) * GATE_GROUPS) for c in CHANNELS)
+        unit = 4 * GATE_GROUPS  # a block's streams have a quarter of its channels
+        stem, one, two, three = (max(1, round(c * width / unit)) * unit for c in CHANNELS)
         self.channels = three
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
@@ -168,7 +179,7 @@ def omni_blocks(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
 
 
 class OmniBlock(nn.Module):
-    """Residual block of four streams with 1 to 4 light 3x3 convolutions, gated by one shared gate and summed."""
+    """Residual block: four streams of 1 to 4 light 3x3 convolutions, gated by one shared gate and summed."""
 
     def __init__(self, inputs: int, outputs: int, gate: nn.Module) -> None:
         super().__init__()
@@ -215,7 +226,7 @@ class ExcitationGate(nn.Module):
 
     def forward(self, means: Tensor) -> Tensor:
         """(B, channels) in 0..1 from (B, channels)."""
-        return self.up(functional.relu(self.down(means))).sigmoid()
+        return cast(Tensor, self.up(functional.relu(self.down(means)))).sigmoid()
 
 
 class ContextGate(nn.Module):
@@ -227,4 +238,7 @@ class ContextGate(nn.Module):
 
     def forward(self, means: Tensor) -> Tensor:
         """(B, channels) in 0..1 from (B, channels)."""
-        return cast(Tensor, self.norm(means)).sigmoid()
+        # spelt out because OpenVINO cannot run GroupNorm on vectors
+        grouped = means.view(-1, GATE_GROUPS, means.shape[1] // GATE_GROUPS)
+        normal = functional.layer_norm(grouped, grouped.shape[2:], eps=self.norm.eps).flatten(1)
+        return (normal * self.norm.weight + self.norm.bias).sigmoid()

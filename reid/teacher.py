@@ -102,7 +102,9 @@ def cache_teacher(samples: Sequence[Sample], teacher: Teacher, folder: Path) -> 
     projection = leading_directions(run_all(teacher, samples[::step]))
     np.save(folder / "projection.npy", projection)
     count = len(samples)
-    maps = open_array(folder / "maps.npy", (count, TEACHER_INPUT[0] // 16, TEACHER_INPUT[1] // 16, len(projection)))
+    maps = open_array(
+        folder / "maps.npy", (count, TEACHER_INPUT[0] // 16, TEACHER_INPUT[1] // 16, len(projection))
+    )
     norms = open_array(folder / "norms.npy", maps.shape[:3])
     embeddings: NDArray[np.float16] | None = None
     done = 0
@@ -131,7 +133,9 @@ def load_cache(folder: Path, samples: Sequence[Sample]) -> TeacherCache:
     """
     names = folder / "names.json"
     if not names.is_file() or json.loads(names.read_text()) != [sample.name for sample in samples]:
-        raise TeacherStale(f"{folder}: no finished teacher cache of these {len(samples)} crops; delete it and run again")
+        raise TeacherStale(
+            f"{folder}: no finished teacher cache of these {len(samples)} crops; delete it and run again"
+        )
     return TeacherCache(
         embeddings=np.load(folder / "embeddings.npy", mmap_mode="r"),
         maps=np.load(folder / "maps.npy", mmap_mode="r"),

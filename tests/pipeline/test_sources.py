@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import CameraConfig
-from pipeline.sources import Frame, Source, SourceError, open_source
+from pipeline.sources import Frame, Source, SourceError, open_source, source_fingerprint
 from tests.video_files import LEVEL_STEP, counting_clip, cut, picture, write_clip, write_pictures
 
 CONTAINERS = ("clip.mp4", "clip.mkv", "clip.ts", "clip.avi", "clip.mov", "clip.flv")
@@ -213,6 +214,8 @@ def test_each_unusable_file_says_why(tmp_path: Path) -> None:
     assert "empty (0 bytes)" in error_of(empty)
     assert "text file" in error_of(text) and "text file" in error_of(note)
     assert "known container" in error_of(noisy)
+    noisy.write_bytes(b"\0\0\0\1ftyp" + b"\xff" * 8)
+    assert "moov" in error_of(noisy)
     assert "moov" in error_of(unfinished)
     assert "neither a file nor a folder" in error_of(Path(os.devnull))
 
@@ -253,9 +256,12 @@ def test_what_the_user_may_not_read_is_named(tmp_path: Path) -> None:
         os.seteuid(0)
 
 
-def test_live_sources_are_refused_without_showing_the_address() -> None:
+@pytest.mark.parametrize("opener", [open_source, source_fingerprint])
+def test_live_sources_are_refused_without_showing_the_address(
+    opener: Callable[[CameraConfig], object],
+) -> None:
     with pytest.raises(SourceError, match="camera gate: live sources") as caught:
-        open_source(CameraConfig(name="gate", source="rtsp://admin:secret@10.0.0.1/1"))
+        opener(CameraConfig(name="gate", source="rtsp://admin:secret@10.0.0.1/1"))
     assert "secret" not in str(caught.value) and "10.0.0.1" not in str(caught.value)
 
 
@@ -274,6 +280,7 @@ def test_a_renamed_copy_has_the_same_fingerprint_and_another_recording_has_not(t
     other = write_clip(tmp_path / "c.mp4", noise(5))
     marks = [read(path)[0].info.fingerprint for path in (first, copy, other)]
     assert marks[0] == marks[1] != marks[2]
+    assert source_fingerprint(camera(first)) == marks[0]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

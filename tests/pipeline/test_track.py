@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.config import TrackerConfig
-from pipeline.track import Tracker, assign, iou
+from pipeline.track import Tracker, assign, colours_of, iou
 
 Boxes = NDArray[np.float32]
 SECOND_NS = 1_000_000_000
@@ -126,6 +126,54 @@ def test_someone_in_a_doorway_does_not_take_the_track_of_a_much_larger_person_lo
     near = [(t, boxes(person(100 + 5 * t, 300, 200)), [0.9]) for t in np.arange(0, 1, 0.04)]
     far = [(t, boxes(person(105, 260, 100)), [0.9]) for t in np.arange(1.2, 2, 0.04)]
     assert set(follow(Tracker(TrackerConfig()), near + far)[-1]) == {2}
+
+
+def dressed(colour: tuple[int, int, int]) -> Boxes:
+    """The colours of one person dressed all over in one colour."""
+    return colours_of(np.full((400, 400, 3), colour, np.uint8), boxes(person(200)))
+
+
+RED, BLUE = dressed((180, 30, 30)), dressed((30, 30, 180))
+
+
+def test_a_lost_track_is_not_taken_by_someone_of_other_colours() -> None:
+    tracker = Tracker(TrackerConfig())
+    sure = np.array([0.9], np.float32)
+    for index in range(5):
+        tracker.update(boxes(person(100)), sure, index * 40_000_000, RED)
+    tracker.update(boxes(), np.empty(0, np.float32), 200_000_000)
+    other = tracker.update(boxes(person(100)), sure, 240_000_000, BLUE)
+    again = tracker.update(
+        boxes(person(100), person(102)), np.repeat(sure, 2), 280_000_000, np.concatenate([BLUE, RED])
+    )
+    assert [one.track for one in other.observations] == [2]
+    assert {one.track: one.bbox[0] for one in again.observations} == {1: 82, 2: 80}
+
+
+def test_colours_decide_when_two_boxes_fit_equally_well() -> None:
+    tracker = Tracker(TrackerConfig())
+    sure = np.array([0.9, 0.9], np.float32)
+    apart, together = boxes(person(100), person(130)), boxes(person(114), person(116))
+    for index in range(5):
+        tracker.update(apart, sure, index * 40_000_000, np.concatenate([RED, BLUE]))
+    update = tracker.update(together, sure, 200_000_000, np.concatenate([BLUE, RED]))
+    assert {one.track: one.bbox[0] for one in update.observations} == {1: 96, 2: 94}
+
+
+def test_colours_are_cielab_from_head_to_foot_and_ignore_the_sides() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[50:100, 80:120] = 255
+    colours = colours_of(image, boxes([60, 50, 140, 150]))
+    assert colours.shape == (1, 8, 3)
+    assert colours[0, :4] == pytest.approx(np.tile([100, 0, 0], (4, 1)), abs=0.1)
+    assert not colours[0, 4:].any()
+
+
+@pytest.mark.parametrize(
+    "outside", [[-90, 10, -20, 90], [250, 10, 300, 90], [10, -90, 50, -5], [10, 250, 50, 300]]
+)
+def test_a_box_outside_the_image_has_colours_all_the_same(outside: list[float]) -> None:
+    assert np.isfinite(colours_of(np.zeros((200, 200, 3), np.uint8), boxes(outside))).all()
 
 
 def test_the_younger_of_two_tracks_on_one_person_dies() -> None:

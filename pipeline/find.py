@@ -1,0 +1,104 @@
+"""From a photograph to the people in the database it may show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import Config, shipped
+from pipeline.detect import load_detector
+from pipeline.folders import read_picture
+from pipeline.gallery import FprGallery
+from pipeline.query import people
+from pipeline.store import Store, open_store
+from reid.embed import load_embedder
+from reid.tracklets import Calibration
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+CLEAR_CONFIDENCE = 0.4
+"""A box this certain is the person of the photograph; without one, the whole picture is."""
+
+
+class PictureError(Exception):
+    """The photograph cannot be used; the message says why."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One person the photograph may show."""
+
+    person: int
+    probability: float
+    """Calibrated probability that it is the same person."""
+    distance: float
+    """FPR distance of sets; small = same."""
+    cameras: tuple[str, ...]
+    first_ns: int
+    last_ns: int
+    clock_known: bool
+
+
+def find_people(database: str, image: Path, config: Config, *, top: int) -> list[Found]:
+    """The people in the newest identity version that the photograph shows most likely, best first. Audited.
+
+    The largest clear person in the picture is meant; where none is detected, the whole picture.
+
+    Args:
+        database: SQLite file or URL.
+        image: a picture file.
+        config: which weights to use.
+        top: at most so many.
+
+    Raises:
+        PictureError: not a picture.
+        StoreError: the database cannot be read, or was made with other weights.
+    """
+    picture = read_picture(image)
+    if picture is None:
+        reason = "no such file" if not image.exists() else "not a picture that can be read"
+        raise PictureError(f"{image}: {reason}")
+    with open_store(database) as store:
+        store.audit("find", "image", {"top": top})
+        return search(store, main_person(picture, config), config, top)
+
+
+def search(store: Store, crop: Image, config: Config, top: int) -> list[Found]:
+    """The people a crop may show."""
+    version = store.current_version()
+    if version is None:
+        return []
+    embedder = load_embedder(shipped(config.reid.weights), device=config.reid.device)
+    gallery = FprGallery(config.matcher.exemplars, Calibration.from_dict(embedder.calibration))
+    for known in store.load_gallery(version):
+        if known.tracklet.model == embedder.model_id and known.sighting.state != "ambiguous":
+            gallery.append(known.sighting.identity, known.tracklet.embeddings)
+    candidates = gallery.candidates(embedder.embed([crop]), lambda _: True, max(top, config.matcher.shortlist))
+    known_people = {person.person: person for person in people(store)}
+    found = []
+    for candidate in candidates[:top]:
+        person = known_people[candidate.identity]
+        found.append(
+            Found(
+                candidate.identity,
+                candidate.probability,
+                candidate.distance,
+                tuple(person.cameras),
+                person.first_ns,
+                person.last_ns,
+                person.clock_known,
+            )
+        )
+    return found
+
+
+def main_person(picture: Image, config: Config) -> Image:
+    """The largest clear person in a picture, cut out; the whole picture where there is none."""
+    found = load_detector(config.detector, threads=1).detect([picture])[0]
+    boxes = found.boxes[found.confidences >= CLEAR_CONFIDENCE]
+    if not len(boxes):
+        return picture
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    x1, y1, x2, y2 = boxes[int(areas.argmax())].round().astype(int)
+    return np.ascontiguousarray(picture[max(0, y1) : y2 + 1, max(0, x1) : x2 + 1])

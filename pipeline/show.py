@@ -1,0 +1,310 @@
+"""What the store says, for people at a terminal and, as JSON, for programs: one function for each command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
+from rich.progress import Progress, TaskID
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.erasure import forget
+from pipeline.export import ExportFormat, export
+from pipeline.journey import Journey, Visit, journey
+from pipeline.phrases import certainty_text, count_text, end_text, gap_text, span_text, time_text
+from pipeline.query import Person, RecordingSummary, Sighted, parse_person, people, recordings, tracks
+from pipeline.store import open_store
+from pipeline.times import parse_time, with_utc
+
+if TYPE_CHECKING:
+    from pipeline.check import CameraCheck
+    from pipeline.run import RunReport
+
+NO_CLOCK = "times count from the start of each recording: the order across cameras is not known"
+MAX_COLUMNS = 1000
+STATE_STYLES = {"ambiguous": "yellow", "failed": "red", "interrupted": "yellow", "short": "yellow"}
+
+
+def show_people(database: str, out: Console, *, json: bool = False) -> None:
+    """Print everybody in the database.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with open_store(database) as store:
+        found = people(store)
+    if json:
+        print_json(out, {"people": found})
+        return
+    table = plain_table(
+        "person", "cameras", "first seen (UTC)", "last seen", "in view", "tracklets", "certainty"
+    )
+    for person in found:
+        table.add_row(*person_row(person))
+    print_table(out, table, empty="nobody was found")
+
+
+def person_row(person: Person) -> list[Text]:
+    """A person's line; the certainty is the mean over the links."""
+    certainty = Text("-" if person.probability is None else f"{person.probability:.0%}")
+    if ambiguous := person.states.get("ambiguous", 0):
+        certainty.append(f", {ambiguous} ambiguous", style="yellow")
+    return [
+        Text(f"P{person.person}", style="bold"),
+        Text(" > ".join(person.cameras)),
+        Text(time_text(person.first_ns, clock_known=person.clock_known)),
+        Text(end_text(person.first_ns, person.last_ns, clock_known=person.clock_known)),
+        Text(span_text(person.seen_s), justify="right"),
+        Text(str(person.tracklets), justify="right"),
+        certainty,
+    ]
+
+
+def show_tracks(
+    database: str,
+    out: Console,
+    *,
+    camera: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    json: bool = False,
+) -> None:
+    """Print every tracklet of a camera (None: of all) in view between two times, as `times.parse_time` reads.
+
+    Raises:
+        UnknownCameraError, TimeSyntaxError, StoreError: see there.
+    """
+    limits = {"from_ns": parse_time(since) if since else None, "to_ns": parse_time(until) if until else None}
+    with open_store(database) as store:
+        found = tracks(store, camera=camera, **limits)
+    if json:
+        print_json(out, {"tracks": found})
+        return
+    table = plain_table("camera", "track", "from (UTC)", "to", "frames", "confidence", "person", "certainty")
+    for seen in found:
+        table.add_row(*sighted_row(seen))
+    print_table(out, table, empty="nobody was in view")
+
+
+def sighted_row(seen: Sighted) -> list[Text]:
+    """A tracklet's line."""
+    return [
+        Text(seen.camera),
+        Text(f"{seen.track}.{seen.part}" if seen.part else str(seen.track)),
+        Text(time_text(seen.start_ns, clock_known=seen.clock_known)),
+        Text(end_text(seen.start_ns, seen.end_ns, clock_known=seen.clock_known)),
+        Text(f"{seen.first_frame}-{seen.last_frame}"),
+        Text(f"{seen.confidence:.2f}"),
+        Text(f"P{seen.person}" if seen.person else "-", style="bold"),
+        certainty_text([seen]),
+    ]
+
+
+def show_journey(database: str, person: str, out: Console, *, json: bool = False) -> None:
+    """Print where a person went; the question is audited.
+
+    Raises:
+        UnknownPersonError, StoreError: see there.
+    """
+    with open_store(database) as store:
+        went = journey(store, parse_person(person))
+    if json:
+        print_json(out, went)
+        return
+    out.print(journey_title(went))
+    for visit in went.visits:
+        for line in visit_lines(visit):
+            out.print(line)
+    if not all(visit.clock_known for visit in went.visits):
+        out.print(Text(NO_CLOCK, style="dim"))
+
+
+def journey_title(went: Journey) -> Text:
+    """The first line of a journey."""
+    visits = count_text(len(went.visits), "visit")
+    cameras = count_text(len({visit.camera for visit in went.visits}), "camera")
+    clock = ", times in UTC" if any(visit.clock_known for visit in went.visits) else ""
+    return Text.assemble((f"P{went.person}", "bold"), f": {visits}, {cameras}{clock}")
+
+
+def visit_lines(visit: Visit) -> list[Text]:
+    """One visit of a journey, after the time that lies before it."""
+    lines = [] if visit.gap_s is None else [Text(f"  |  {gap_text(visit.gap_s)}", style="dim")]
+    mark = ("?", "yellow") if visit.ambiguous else ("o", "green")
+    start = time_text(visit.start_ns, clock_known=visit.clock_known)
+    span = span_text((visit.end_ns - visit.start_ns) / 1e9)
+    frames = f"frames {visit.first_frame}-{visit.last_frame}"
+    line = Text.assemble("  ", mark, f"  {start}  ", (visit.camera, "bold cyan"), f"  {span}  {frames}  ")
+    return [*lines, line.append_text(certainty_text(visit.links))]
+
+
+def show_export(
+    database: str,
+    target: Path,
+    format: ExportFormat,
+    out: Console,
+    *,
+    version: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Export the database and print how much was written.
+
+    Raises:
+        ExportExistsError, ExportWriteError, StoreError: see there.
+    """
+    with open_store(database) as store:
+        rows = export(store, target, format, version=version, overwrite=overwrite)
+    out.print(Text(f"{target}: {count_text(rows, 'row')}"))
+
+
+def show_forget(database: str, person: str, out: Console, *, json: bool = False) -> None:
+    """Erase a person and print what went.
+
+    Raises:
+        UnknownPersonError, ErasureIncompleteError, StoreError: see there.
+    """
+    with open_store(database, write=True) as store:
+        erased = forget(store, parse_person(person))
+    if json:
+        print_json(out, erased)
+        return
+    tracklets, pictures = count_text(erased.tracklets, "tracklet"), count_text(erased.crops, "picture")
+    boxes = count_text(erased.boxes, "box", "boxes")
+    out.print(Text(f"P{erased.person} is erased: {tracklets}, {pictures}, {boxes}"))
+    for path in erased.exports:
+        out.print(Text(f"made before, and may still name the person: {path}", style="yellow"))
+
+
+def show_run(report: RunReport, database: str, out: Console, *, json: bool = False) -> None:
+    """Print what came of a run: a line for each camera, and what it took.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with open_store(database) as store:
+        newest = {summary.camera: summary for summary in recordings(store)}
+        found = people(store)
+    summaries = [newest[name] for name in sorted({*report.ended, *report.skipped} & newest.keys())]
+    here = {summary.camera for summary in summaries}
+    found = [person for person in found if here.intersection(person.cameras)]
+    across = sum(len(person.cameras) > 1 for person in found)
+    if json:
+        totals = {"people": len(found), "people_in_several_cameras": across, "recordings": summaries}
+        print_json(out, {**msgspec.to_builtins(totals), **msgspec.to_builtins(report)})
+        return
+    table = plain_table("camera", "state", "frames", "detected", "tracklets", "people", "")
+    for summary in summaries:
+        table.add_row(*recording_row(summary, new=summary.camera in report.ended))
+    for name, message in sorted(report.failed.items()):
+        table.add_row(Text(name), Text("failed", style="red"), "", "", "", "", Text(message))
+    print_table(out, table, empty="nothing was read")
+    out.print(Text(f"{count_text(len(found), 'person', 'people')}, {across} of them in several cameras"))
+    if report.source_s:
+        out.print(Text(speed_text(report)))
+
+
+def recording_row(summary: RecordingSummary, *, new: bool) -> list[Text]:
+    """A recording's line."""
+    numbers = (summary.frames, summary.detected, summary.tracklets, summary.people)
+    return [
+        Text(summary.camera),
+        Text(summary.state, style=STATE_STYLES.get(summary.state, "green")),
+        *(Text(str(number), justify="right") for number in numbers),
+        Text(summary.message if new else "read before"),
+    ]
+
+
+def speed_text(report: RunReport) -> str:
+    """How long it took, and where the time went."""
+    stages = ", ".join(f"{name} {span_text(s)}" for name, s in report.stage_s.items())
+    took = f"{span_text(report.source_s)} of video in {span_text(report.wall_s)}"
+    speed = f"{report.source_s / max(report.wall_s, 1e-9):.1f} x real time"
+    return f"{took} ({speed}){': ' if stages else ''}{stages}"
+
+
+def show_checks(checks: Sequence[CameraCheck], out: Console, *, json: bool = False) -> None:
+    """Print what every camera delivers, or why it does not."""
+    if json:
+        print_json(out, {"cameras": checks})
+        return
+    table = plain_table("camera", "size", "rate", "length", "clock", "first frame", "")
+    for check in checks:
+        table.add_row(*check_row(check))
+    print_table(out, table, empty="no cameras")
+
+
+def check_row(check: CameraCheck) -> list[Text]:
+    """A camera's line."""
+    if check.problem is not None:
+        return [Text(check.camera), *[Text("-")] * 5, Text(check.problem, style="red")]
+    return [
+        Text(check.camera),
+        Text(f"{check.width} x {check.height}"),
+        Text(f"{check.fps:g} fps"),
+        Text("live" if check.duration_s is None else span_text(check.duration_s)),
+        Text("known" if check.clock_known else "unknown"),
+        Text(span_text(check.first_frame_s or 0.0)),
+        Text("ok", style="green"),
+    ]
+
+
+def show_render(
+    database: str,
+    target: Path,
+    console: Console,
+    *,
+    cameras: Sequence[str] | None = None,
+    people: Sequence[str] | None = None,
+) -> int:
+    """Draw videos and sheets, telling how far it is; the exit code: 1 where something could not be drawn.
+
+    Raises:
+        UnknownCameraError, UnknownPersonError, RenderError, StoreError: see there.
+    """
+    from pipeline.render import render
+
+    chosen = None if people is None else [parse_person(person) for person in people]
+    with open_store(database) as store, Progress(console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(camera: str, done: int, total: int | None) -> None:
+            task = tasks.get(camera)
+            if task is None:
+                task = tasks[camera] = bars.add_task(camera)
+            bars.update(task, completed=done, total=total)
+
+        drawn = render(store, target, cameras=cameras, people=chosen, progress=tell)
+    for path in (*drawn.videos, *drawn.sheets):
+        console.print(Text(str(path)))
+    for problem in drawn.problems:
+        console.print(Text(problem, style="red"))
+    return 1 if drawn.problems else 0
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without frames, whose cells are never cut."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def print_table(out: Console, table: Table, *, empty: str) -> None:
+    """Print a table, wider than the terminal if need be, or what an empty one means."""
+    if not table.row_count:
+        out.print(Text(empty))
+        return
+    table.width = Measurement.get(out, out.options.update(max_width=MAX_COLUMNS), table).maximum
+    out.print(table, crop=False, soft_wrap=False)
+
+
+def print_json(out: Console, value: Any) -> None:
+    """Print a record as JSON, unstyled and unwrapped, with an ISO time beside every time."""
+    text = msgspec.json.format(msgspec.json.encode(with_utc(value)), indent=2).decode()
+    out.print(Text(text), soft_wrap=True)

@@ -1,0 +1,85 @@
+"""A configuration is right, or refused with the key that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from pipeline.config import Config, ConfigError, config_for_sources, load_config, parse_config
+
+ROOT = Path(__file__).parents[2]
+CAMERA = {"name": "door", "source": "door.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"detctor": {}}, "top level: unknown key 'detctor' (did you mean 'detector'?)"),
+        ({"detector": {"sise_px": 64}}, "detector: unknown key 'sise_px' (did you mean 'size_px'?)"),
+        (
+            {"cameras": [{**CAMERA, "overlap": []}]},
+            "cameras[0]: unknown key 'overlap' (did you mean 'overlaps'?)",
+        ),
+        ({"cameras": [{**CAMERA, "rotation": 45}]}, "cameras[0].rotation: invalid enum value 45"),
+        ({"detector": {"size_px": 100}}, "detector.size_px: expected `int` that's a multiple of 32"),
+        (
+            {"cameras": [{**CAMERA, "overlaps": ["dor"]}]},
+            "cameras.door.overlaps: no camera 'dor' (did you mean 'door'?)",
+        ),
+        ({"cameras": [{**CAMERA, "start": "2026-01-01T08:00:00"}]}, "cameras.door.start: add a UTC offset"),
+        ({"cameras": [CAMERA, CAMERA]}, "two sources are named 'door' (door.mp4, door.mp4)"),
+        (
+            {"cameras": [{**CAMERA, "roi": [[0, 0], [1, 1]]}]},
+            "cameras.door.roi: a polygon needs at least 3 points",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tree: object, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_config(tree)
+    assert str(error.value).startswith(message)
+
+
+def test_sources_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("cameras: [{name: door, source: videos/door.mp4}]")
+    assert load_config(path).cameras[0].source == str(tmp_path / "videos/door.mp4")
+
+
+@pytest.mark.parametrize("text", ["cameras: [", "\x00", "cameras: 3"])
+def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert "site.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_bare_sources_are_named_after_their_stem_and_have_unknown_clocks() -> None:
+    config = config_for_sources(["a/front door.mp4", "b/hall"])
+    assert [c.name for c in config.cameras] == ["front-door", "hall"]
+    assert not any(c.clock_known for c in config.cameras)
+
+
+def test_two_bare_sources_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"a/cam.mp4, b/cam.mp4"):
+        config_for_sources(["a/cam.mp4", "b/cam.mp4"])
+
+
+def test_the_default_file_holds_every_key_with_its_default() -> None:
+    path = ROOT / "configs" / "default.yaml"
+    written = yaml.safe_load(path.read_text())
+    assert written == msgspec.to_builtins(Config()) | {"cameras": []}
+
+
+def test_a_known_start_makes_the_clock_known() -> None:
+    camera = parse_config({"cameras": [{**CAMERA, "start": "1970-01-01T00:00:02Z"}]}).cameras[0]
+    assert camera.clock_known and camera.start_ns == 2_000_000_000

@@ -1,0 +1,137 @@
+"""Who a tracklet is filed under, given how likely each known identity is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from pipeline.config import MatcherConfig
+from pipeline.match import Candidate, Matcher, Place
+from pipeline.messages import Embedding, TrackletKey
+from pipeline.rows import StoredCrop, StoredTracklet
+
+SECOND = 1_000_000_000
+DOOR, HALL, YARD = 1, 2, 3
+PLACES = {
+    DOOR: Place("door", True, frozenset({"yard"})),
+    HALL: Place("hall", True),
+    YARD: Place("yard", True),
+}
+UNKNOWN = {n: Place(place.camera, False, place.overlaps) for n, place in PLACES.items()}
+
+
+class LookGallery:
+    """Knows identities by the mean of a look in 0..1; the probability falls with the difference."""
+
+    def __init__(self) -> None:
+        self.looks: dict[int, list[float]] = {}
+
+    def append(self, identity: int, embeddings: Sequence[Embedding]) -> None:
+        self.looks.setdefault(identity, []).extend(float(e.pooled[0]) for e in embeddings)
+
+    def remove(self, identity: int) -> None:
+        self.looks.pop(identity, None)
+
+    def candidates(
+        self, embeddings: Sequence[Embedding], allowed: Callable[[int], bool], shortlist: int
+    ) -> list[Candidate]:
+        look = np.mean([e.pooled[0] for e in embeddings])
+        distances = {i: abs(float(np.mean(x) - look)) for i, x in self.looks.items() if allowed(i)}
+        ranked = sorted(distances.items(), key=lambda item: item[1])[:shortlist]
+        return [Candidate(i, d, max(0.0, 1 - 2 * d)) for i, d in ranked]
+
+
+def matcher(places: dict[int, Place] = PLACES) -> Matcher:
+    numbers = itertools.count(1)
+    return Matcher(MatcherConfig(), places, LookGallery(), lambda: next(numbers), part_ns=10 * SECOND, model="m")
+
+
+ROWS = itertools.count(1)
+
+
+def seen(
+    look: float | None, recording: int, start_s: float, end_s: float, track: int = 0, part: int = 0
+) -> StoredTracklet:
+    row = next(ROWS)
+    one = Embedding(np.ones((1, 1), np.float16), np.ones(1, np.float16), np.array([look or 0], np.float16))
+    crops = () if look is None else (StoredCrop(row, 0, 1.0, one),)
+    key = TrackletKey(recording, track or row, part)
+    return StoredTracklet(
+        row, key, PLACES[recording].camera, int(start_s * SECOND), int(end_s * SECOND), "m", crops
+    )
+
+
+def test_the_same_look_later_in_another_camera_is_linked_and_another_look_is_new() -> None:
+    m = matcher()
+    first, second, third = (
+        m.update(t)[0] for t in (seen(0.1, DOOR, 0, 5), seen(0.12, HALL, 9, 12), seen(0.9, HALL, 20, 25))
+    )
+    assert (first.state, second.state, third.state) == ("new", "linked", "new")
+    assert first.identity == second.identity != third.identity
+    assert second.distance is not None and second.probability is not None and second.probability > 0.9
+    assert third.runner_up == first.identity and third.distance is None
+
+
+def test_nobody_is_in_two_places_at_once() -> None:
+    m = matcher()
+    first = m.update(seen(0.1, DOOR, 0, 10))[0]
+    assert m.update(seen(0.1, HALL, 5, 11))[0].identity != first.identity
+    assert m.update(seen(0.1, DOOR, 8, 12))[0].identity != first.identity
+
+
+def test_overlapping_cameras_may_see_a_person_at_once() -> None:
+    m = matcher()
+    first = m.update(seen(0.1, DOOR, 0, 9))[0]
+    assert m.update(seen(0.1, YARD, 2, 9.5))[0].identity == first.identity
+
+
+def test_unknown_clocks_do_not_tell_who_was_elsewhere() -> None:
+    m = matcher(UNKNOWN)
+    first = m.update(seen(0.1, DOOR, 0, 10))[0]
+    assert m.update(seen(0.1, HALL, 5, 11))[0].identity == first.identity
+    assert m.update(seen(0.1, DOOR, 8, 12))[0].identity != first.identity
+
+
+def test_two_likely_people_make_a_link_ambiguous_and_it_teaches_nothing() -> None:
+    m = matcher()
+    for look in (0.30, 0.6):
+        m.update(seen(look, DOOR, 0, 5))
+    between = m.update(seen(0.44, HALL, 20, 25))[0]
+    assert between.state == "ambiguous" and between.runner_up is not None
+    assert m.update(seen(0.30, HALL, 40, 45))[0].probability > 0.99
+
+
+def test_parts_of_a_track_share_its_identity_whatever_they_look_like() -> None:
+    m = matcher()
+    first = m.update(seen(0.1, DOOR, 0, 10, track=5))[0]
+    m.update(seen(0.11, HALL, 2, 10.1))
+    later = m.update(seen(0.8, DOOR, 10, 20, track=5, part=1))
+    assert [s.identity for s in later] == [first.identity]
+
+
+def test_a_track_that_looked_new_is_moved_when_its_later_part_settles_it() -> None:
+    m = matcher()
+    known = m.update(seen(0.2, DOOR, 0, 5))[0]
+    unsure = m.update(seen(0.5, HALL, 10, 20, track=7))[0]
+    revised = m.update(seen(0.02, HALL, 20, 30, track=7, part=1))
+    assert unsure.identity != known.identity
+    assert [s.identity for s in revised] == [known.identity] * 2
+    assert {s.tracklet for s in revised} > {unsure.tracklet}
+
+
+def test_a_tracklet_without_crops_is_somebody_new_and_recognises_nobody() -> None:
+    m = matcher()
+    blank = m.update(seen(None, DOOR, 0, 5))[0]
+    assert blank.state == "new"
+    assert m.update(seen(0.0, HALL, 10, 15))[0].identity != blank.identity
+
+
+def test_a_restored_matcher_answers_like_the_one_before() -> None:
+    story = [seen(0.1, DOOR, 0, 5), seen(0.9, HALL, 8, 12), seen(0.12, HALL, 20, 25)]
+    whole, before, after = matcher(), matcher(), matcher()
+    for tracklet in story[:2]:
+        after.restore(tracklet, before.update(tracklet)[0])
+    answers = [whole.update(tracklet)[0] for tracklet in story]
+    assert after.update(story[2])[0].identity == answers[2].identity

@@ -1,0 +1,70 @@
+"""Who may import whom: the architecture, as a test."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for folder in ("pipeline", "reid") for path in (ROOT / folder).rglob("*.py"))
+
+ONLY_IN = {
+    "zmq": {"pipeline.channels"},
+    "ultralytics": {"pipeline.detect", "pipeline.train_detector", "reid.masks"},
+    "openvino": {"pipeline.detect", "reid.embed", "reid.teacher", "reid.initialise", "reid.export"},
+    "typer": {"pipeline.train_detector", "reid.train", "reid.evaluate", "reid.calibrate", "reid.masks"},
+    "pickle": set(),
+}
+"""Packages that only these modules of ours may touch."""
+
+STAGES = [
+    {"config", "messages"},
+    {"channels", "containers", "frames", "folders", "sources", "detect"},
+    {"track"},
+    {"tracklets"},
+    {"gallery", "rows", "schema"},
+    {"match"},
+    {"database", "opening", "store"},
+]
+"""From left to right as data flow; a stage imports only what stands to its left or beside it."""
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_what_it_may(path: Path) -> None:
+    name, found = name_of(path), imports_of(path)
+    for package, owners in ONLY_IN.items():
+        if any(f == package or f.startswith(package + ".") for f in found):
+            assert name in owners, f"{name} imports {package}"
+    if name.startswith("reid"):
+        assert not any(f == "pipeline" or f.startswith("pipeline.") for f in found)
+
+
+@pytest.mark.parametrize("stage", range(len(STAGES)))
+def test_a_stage_imports_nothing_from_its_right(stage: int) -> None:
+    later = {f"pipeline.{name}" for names in STAGES[stage + 1 :] for name in names}
+    for module in STAGES[stage]:
+        path = ROOT / "pipeline" / f"{module}.py"
+        assert path.is_file(), f"{module} is gone: mend this table"
+        assert not imports_of(path) & later, f"{module} imports {imports_of(path) & later}"
+
+
+@pytest.mark.parametrize("module", ["config", "messages"])
+def test_the_vocabulary_imports_nothing_of_ours(module: str) -> None:
+    ours = {f for f in imports_of(ROOT / "pipeline" / f"{module}.py") if f.split(".")[0] in ("pipeline", "reid")}
+    assert not ours
