@@ -24,7 +24,7 @@ from pipeline.messages import (
     Watermark,
 )
 from pipeline.sources import Frame, Grid, Source, SourceError, open_source
-from pipeline.track import Tracker
+from pipeline.track import Tracker, colours_of
 from pipeline.tracklets import TrackletBuilder
 
 PROGRESS_S = 0.5
@@ -173,7 +173,8 @@ class HostedCamera:
         started = time.perf_counter()
         self.detected += 1
         kept = inside(detections, self.camera.roi, frame.image.shape)
-        tracked = self.tracker.update(kept.boxes, kept.confidences, frame.time_ns)
+        colours = colours_of(frame.image, kept.boxes)
+        tracked = self.tracker.update(kept.boxes, kept.confidences, frame.time_ns, colours)
         self.people.update(o.track for o in tracked.observations)
         closed = self.builder.add(
             frame.index, frame.time_ns, frame.image, tracked.observations, tracked.ended

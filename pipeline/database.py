@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -56,7 +57,7 @@ def locate(url_or_path: str | Path) -> Location:
     """The database that a path or an SQLAlchemy URL means.
 
     Raises:
-        StoreError: neither SQLite nor PostgreSQL, or not a URL at all.
+        StoreError: neither SQLite nor PostgreSQL, or not a URL at all; psycopg is missing.
     """
     written = str(url_or_path)
     if "://" not in written:
@@ -69,6 +70,8 @@ def locate(url_or_path: str | Path) -> Location:
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         return Location(URL.create("sqlite"), Path(str(url.database)), str(url.database))
     if url.get_backend_name() == "postgresql":
+        if find_spec("psycopg") is None:
+            raise StoreError("database: PostgreSQL needs psycopg: pip install 'psycopg[binary]'")
         return Location(url.set(drivername="postgresql+psycopg"), None, f"{url.host}/{url.database}")
     raise StoreError(
         f"database: {url.drivername} is not supported: give a file path or postgresql://host/name"
@@ -139,7 +142,9 @@ def engine_for(location: Location, *, write: bool) -> Engine:
 def sqlite_url(path: Path, *, write: bool) -> URL:
     """The URL that opens a file; on a medium that cannot be written, without SQLite's side files."""
     wal = path.with_name(path.name + "-wal")
-    frozen = not write and not os.access(path.parent, os.W_OK) and not wal.exists()
+    effective = os.access in os.supports_effective_ids
+    writable = os.access(path.parent, os.W_OK, effective_ids=effective)
+    frozen = not write and not writable and not wal.exists()
     mode = {"mode": "ro", "immutable": "1"} if frozen else {"mode": "rw"}
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query={**mode, "uri": "true"})
 

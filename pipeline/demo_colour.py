@@ -17,6 +17,7 @@ from pipeline.rows import StoredTracklet
 
 BINS = (16, 4, 4)
 """Hue, saturation, value."""
+MODEL = "colour"
 SLOPE = 20.0
 """Only the sign of (threshold - distance) matters to the linker."""
 
@@ -79,7 +80,7 @@ def with_histograms(tracklet: StoredTracklet, pictures: Mapping[int, NDArray[np.
         )
         for crop in tracklet.crops
     )
-    return msgspec.structs.replace(tracklet, crops=crops)
+    return msgspec.structs.replace(tracklet, crops=crops, model=MODEL if crops else "")
 
 
 def link_by_colour(
@@ -96,7 +97,9 @@ def link_by_colour(
     settings = msgspec.structs.replace(config.matcher, link_probability=0.5, margin=0.0)
     numbers = count(1)
     part_ns = round(config.tracklets.part_s * 1e9)
-    matcher = Matcher(settings, places, ColourGallery(threshold), lambda: next(numbers), part_ns=part_ns)
+    matcher = Matcher(
+        settings, places, ColourGallery(threshold), lambda: next(numbers), part_ns=part_ns, model=MODEL
+    )
     claims: dict[int, int] = {}
     for tracklet in tracklets:
         claims.update({sighting.tracklet: sighting.identity for sighting in matcher.update(tracklet)})

@@ -94,13 +94,13 @@ def seen_by(place: Place, sprite: Sprite) -> Sprite:
 
 
 def write_video(path: Path, frames: Iterator[Picture], fps: float) -> None:
-    """Encode (H, W, 3) RGB pictures as H.264, the same bytes every time.
+    """Encode (H, W, 3) RGB pictures of even size as H.264, the same bytes every time.
 
-    That takes sides that are multiples of 16 (x264 reads beyond others), one thread, and OpenCV for the
-    colours (swscale's differed from run to run).
+    That takes one thread, OpenCV for the colours (swscale's differed from run to run) and x264 without
+    macroblock tree and weighted prediction (on AVX-512 their result differed, too).
     """
     rate = Fraction(fps).limit_denominator(1000)
-    options = {"preset": "veryfast", "crf": str(CRF)}
+    options = {"preset": "veryfast", "crf": str(CRF), "weightp": "0", "mbtree": "0"}
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate, options=options)
         for number, image in enumerate(frames):

@@ -69,7 +69,7 @@ WALKS = (
     Walk(1, "hall", 0.3, 1, (6.4, 5.6)),
     Walk(2, "hall", 3.2, -1, (7.4, 7.0), 0.66, 1.6),
     Walk(3, "hall", 6.0, 1, (5.2, 5.6)),
-    Walk(6, "hall", 12.9, -1, (5.6, 6.2)),
+    Walk(6, "hall", 13.2, -1, (5.6, 6.2)),
     Walk(5, "hall", 15.0, 1, (6.8, 6.0)),
     Walk(4, "hall", 21.6, 1, (6.0, 5.4)),
     Walk(1, "hall", 25.6, -1, (7.0, 6.6)),
@@ -81,11 +81,11 @@ WALKS = (
     Walk(1, "aisle", 11.6, -1, (5.2, 4.8)),
     Walk(3, "aisle", 15.6, -1, (4.7, 5.2), 0.4, 1.2),
     Walk(2, "aisle", 18.0, 1, (6.0, 6.4)),
-    Walk(5, "aisle", 25.2, -1, (5.6, 5.0)),
+    Walk(5, "aisle", 26.2, -1, (5.6, 5.0)),
     Walk(8, "aisle", 25.6, 1, (4.8, 5.3)),
-    Walk(3, "aisle", 31.4, 1, (6.3, 5.7)),
+    Walk(3, "aisle", 32.6, 1, (6.3, 5.7)),
     Walk(6, "aisle", 33.6, -1, (5.1, 5.5)),
-    Walk(4, "aisle", 38.4, -1, (6.0, 6.2)),
+    Walk(4, "aisle", 39.9, -1, (6.0, 6.2)),
 )
 """People pass each other, but nobody comes in where another has just gone out."""
 

@@ -16,19 +16,29 @@ from rich.text import Text
 
 from pipeline.erasure import forget
 from pipeline.export import ExportFormat, export
-from pipeline.journey import Journey, Visit, journey
-from pipeline.phrases import certainty_text, count_text, end_text, gap_text, span_text, time_text
-from pipeline.query import Person, RecordingSummary, Sighted, parse_person, people, recordings, tracks
+from pipeline.journey import journey
+from pipeline.lines import (
+    check_row,
+    found_row,
+    journey_title,
+    person_row,
+    recording_row,
+    sighted_row,
+    speed_text,
+    visit_lines,
+)
+from pipeline.phrases import count_text
+from pipeline.query import parse_person, people, recordings, tracks
 from pipeline.store import open_store
 from pipeline.times import parse_time, with_utc
 
 if TYPE_CHECKING:
     from pipeline.check import CameraCheck
+    from pipeline.find import Found
     from pipeline.run import RunReport
 
 NO_CLOCK = "times count from the start of each recording: the order across cameras is not known"
 MAX_COLUMNS = 1000
-STATE_STYLES = {"ambiguous": "yellow", "failed": "red", "interrupted": "yellow", "short": "yellow"}
 
 
 def show_people(database: str, out: Console, *, json: bool = False) -> None:
@@ -48,22 +58,6 @@ def show_people(database: str, out: Console, *, json: bool = False) -> None:
     for person in found:
         table.add_row(*person_row(person))
     print_table(out, table, empty="nobody was found")
-
-
-def person_row(person: Person) -> list[Text]:
-    """A person's line; the certainty is the mean over the links."""
-    certainty = Text("-" if person.probability is None else f"{person.probability:.0%}")
-    if ambiguous := person.states.get("ambiguous", 0):
-        certainty.append(f", {ambiguous} ambiguous", style="yellow")
-    return [
-        Text(f"P{person.person}", style="bold"),
-        Text(" > ".join(person.cameras)),
-        Text(time_text(person.first_ns, clock_known=person.clock_known)),
-        Text(end_text(person.first_ns, person.last_ns, clock_known=person.clock_known)),
-        Text(span_text(person.seen_s), justify="right"),
-        Text(str(person.tracklets), justify="right"),
-        certainty,
-    ]
 
 
 def show_tracks(
@@ -92,20 +86,6 @@ def show_tracks(
     print_table(out, table, empty="nobody was in view")
 
 
-def sighted_row(seen: Sighted) -> list[Text]:
-    """A tracklet's line."""
-    return [
-        Text(seen.camera),
-        Text(f"{seen.track}.{seen.part}" if seen.part else str(seen.track)),
-        Text(time_text(seen.start_ns, clock_known=seen.clock_known)),
-        Text(end_text(seen.start_ns, seen.end_ns, clock_known=seen.clock_known)),
-        Text(f"{seen.first_frame}-{seen.last_frame}"),
-        Text(f"{seen.confidence:.2f}"),
-        Text(f"P{seen.person}" if seen.person else "-", style="bold"),
-        certainty_text([seen]),
-    ]
-
-
 def show_journey(database: str, person: str, out: Console, *, json: bool = False) -> None:
     """Print where a person went; the question is audited.
 
@@ -123,25 +103,6 @@ def show_journey(database: str, person: str, out: Console, *, json: bool = False
             out.print(line)
     if not all(visit.clock_known for visit in went.visits):
         out.print(Text(NO_CLOCK, style="dim"))
-
-
-def journey_title(went: Journey) -> Text:
-    """The first line of a journey."""
-    visits = count_text(len(went.visits), "visit")
-    cameras = count_text(len({visit.camera for visit in went.visits}), "camera")
-    clock = ", times in UTC" if any(visit.clock_known for visit in went.visits) else ""
-    return Text.assemble((f"P{went.person}", "bold"), f": {visits}, {cameras}{clock}")
-
-
-def visit_lines(visit: Visit) -> list[Text]:
-    """One visit of a journey, after the time that lies before it."""
-    lines = [] if visit.gap_s is None else [Text(f"  |  {gap_text(visit.gap_s)}", style="dim")]
-    mark = ("?", "yellow") if visit.ambiguous else ("o", "green")
-    start = time_text(visit.start_ns, clock_known=visit.clock_known)
-    span = span_text((visit.end_ns - visit.start_ns) / 1e9)
-    frames = f"frames {visit.first_frame}-{visit.last_frame}"
-    line = Text.assemble("  ", mark, f"  {start}  ", (visit.camera, "bold cyan"), f"  {span}  {frames}  ")
-    return [*lines, line.append_text(certainty_text(visit.links))]
 
 
 def show_export(
@@ -209,25 +170,6 @@ def show_run(report: RunReport, database: str, out: Console, *, json: bool = Fal
         out.print(Text(speed_text(report)))
 
 
-def recording_row(summary: RecordingSummary, *, new: bool) -> list[Text]:
-    """A recording's line."""
-    numbers = (summary.frames, summary.detected, summary.tracklets, summary.people)
-    return [
-        Text(summary.camera),
-        Text(summary.state, style=STATE_STYLES.get(summary.state, "green")),
-        *(Text(str(number), justify="right") for number in numbers),
-        Text(summary.message if new else "read before"),
-    ]
-
-
-def speed_text(report: RunReport) -> str:
-    """How long it took, and where the time went."""
-    stages = ", ".join(f"{name} {span_text(s)}" for name, s in report.stage_s.items())
-    took = f"{span_text(report.source_s)} of video in {span_text(report.wall_s)}"
-    speed = f"{report.source_s / max(report.wall_s, 1e-9):.1f} x real time"
-    return f"{took} ({speed}){': ' if stages else ''}{stages}"
-
-
 def show_checks(checks: Sequence[CameraCheck], out: Console, *, json: bool = False) -> None:
     """Print what every camera delivers, or why it does not."""
     if json:
@@ -239,19 +181,15 @@ def show_checks(checks: Sequence[CameraCheck], out: Console, *, json: bool = Fal
     print_table(out, table, empty="no cameras")
 
 
-def check_row(check: CameraCheck) -> list[Text]:
-    """A camera's line."""
-    if check.problem is not None:
-        return [Text(check.camera), *[Text("-")] * 5, Text(check.problem, style="red")]
-    return [
-        Text(check.camera),
-        Text(f"{check.width} x {check.height}"),
-        Text(f"{check.fps:g} fps"),
-        Text("live" if check.duration_s is None else span_text(check.duration_s)),
-        Text("known" if check.clock_known else "unknown"),
-        Text(span_text(check.first_frame_s or 0.0)),
-        Text("ok", style="green"),
-    ]
+def show_found(found: Sequence[Found], out: Console, *, json: bool = False) -> None:
+    """Print the people a photograph may show, most likely first."""
+    if json:
+        print_json(out, {"found": found})
+        return
+    table = plain_table("person", "probability", "distance", "cameras", "first seen (UTC)", "last seen")
+    for candidate in found:
+        table.add_row(*found_row(candidate))
+    print_table(out, table, empty="nobody in the database is like the person in the picture")
 
 
 def show_render(

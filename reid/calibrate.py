@@ -51,6 +51,10 @@ CAMERAS = 100
 """More than any data set has."""
 
 
+class WeightsChanged(RuntimeError):
+    """Somebody wrote the checkpoint while it was being calibrated."""
+
+
 @dataclass(frozen=True)
 class Tracklet:
     """One person's crops in one camera."""
@@ -258,12 +262,19 @@ def main(
     from reid.embed import load_embedder
     from reid.weights import set_calibration
 
+    embedder = load_embedder(weights)
+    before = weights.read_bytes()
     samples = load_heldout(root, read_heldout(heldout_list))
     chosen = heldout_tracklets(samples, np.random.default_rng(SEED))
-    calibration, measured = calibrate(embed_tracklets(load_embedder(weights), chosen))
-    set_calibration(weights, {**calibration.as_dict(), "measured": asdict(measured)})
+    calibration, measured = calibrate(embed_tracklets(embedder, chosen))
+    if weights.read_bytes() != before:
+        raise WeightsChanged(
+            f"{weights} was replaced meanwhile; its calibration would be another's: run again"
+        )
+    notes = {**calibration.as_dict(), "measured": asdict(measured)}
+    set_calibration(weights, notes)
     if as_json:
-        typer.echo(json.dumps({**calibration.as_dict(), "measured": asdict(measured)}))
+        typer.echo(json.dumps(notes))
         return
     table = Table("measure", "value")
     for name, value in asdict(measured).items():

@@ -33,9 +33,9 @@ class ModelSpec:
     """Pyramid windows in map positions, stride 2; clipped to the map of small crops."""
     pooled_dim: int = 256
     box: tuple[int, int] = (256, 128)
-    """Height and width in px that a crop is fitted into, aspect kept: whole bodies 2:1, half bodies 1:1."""
+    """Height and width in px of a whole body's crop; half bodies are as wide and less high."""
     multiple: int = 16
-    """Both sides of the network's input are multiples of this, px."""
+    """The height of the network's input is a multiple of this, px."""
 
 
 @dataclass(frozen=True)

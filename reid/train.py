@@ -21,10 +21,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from reid.batches import Batch, TrainingBatches
-from reid.checkpoints import CHECKPOINT, Run, average, restore, save
-from reid.datasets import Sample, load_training, read_heldout
+from reid.checkpoints import CHECKPOINT, CheckpointMismatch, Run, average, restore, save
+from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, Sample, load_training, read_heldout
 from reid.fpr_torch import fpr_distance
-from reid.initialise import Trainee, begin
+from reid.initialise import InitialWeightsMismatch, Trainee, begin
 from reid.losses import (
     batch_hard_triplet,
     direction_loss,
@@ -34,8 +34,8 @@ from reid.losses import (
     relation_loss,
 )
 from reid.model import FPROutput, pyramid_means
-from reid.recipe import Recipe, load_recipe
-from reid.teacher import Teacher, TeacherCache, TeacherStale, cache_teacher, load_cache
+from reid.recipe import Recipe, RecipeError, load_recipe
+from reid.teacher import Teacher, TeacherCache, TeacherMissing, TeacherStale, cache_teacher, load_cache
 
 LOG_EVERY_STEPS = 50
 SAVE_EVERY_STEPS = 50
@@ -46,6 +46,19 @@ log = logging.getLogger("reid.train")
 
 class TrainingDiverged(RuntimeError):
     """The loss is no number any more; the last checkpoint is from before."""
+
+
+EXPECTED = (
+    CheckpointMismatch,
+    DatasetChanged,
+    DatasetMissing,
+    DatasetRefused,
+    InitialWeightsMismatch,
+    RecipeError,
+    TeacherMissing,
+    TrainingDiverged,
+)
+"""What one line explains better than a traceback."""
 
 
 def train(
@@ -104,6 +117,7 @@ def fit(
     projection = torch.from_numpy(batches.cache.projection).to(device)
     totals: Counter[str] = Counter()
     before = time.monotonic() - run.elapsed_s
+    interrupted: KeyboardInterrupt | None = None
     try:
         for batch in remaining(batches, run.step, loaders):
             fraction = run.step / recipe.steps if hours is None else run.elapsed_s / (hours * 3600)
@@ -117,9 +131,12 @@ def fit(
                 report(out / "log.csv", run, totals)
             if run.step % SAVE_EVERY_STEPS == 0:
                 save(out, run, recipe)
-    finally:
-        report(out / "log.csv", run, totals)
-        save(out, run, recipe)
+    except KeyboardInterrupt as error:
+        interrupted = error
+    report(out / "log.csv", run, totals)
+    save(out, run, recipe)
+    if interrupted:
+        raise interrupted
     return out / f"{recipe.model.name}.safetensors"
 
 
@@ -245,13 +262,17 @@ def main(
     """Trains the FPR network of a recipe."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(threads)
-    chosen = load_recipe(recipe)
-    if steps is not None:
-        chosen = msgspec.structs.replace(chosen, steps=steps)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     shared = Path(os.environ.get("SHARED_DATA", "../shared"))
-    weights = train(chosen, shared, out, device=torch.device(device), hours=hours, resume=resume)
+    try:
+        chosen = load_recipe(recipe)
+        if steps is not None:
+            chosen = msgspec.structs.replace(chosen, steps=steps)
+        weights = train(chosen, shared, out, device=torch.device(device), hours=hours, resume=resume)
+    except EXPECTED as error:
+        log.error("%s", error)
+        raise typer.Exit(1) from error
     log.info("weights in %s", weights)
 
 

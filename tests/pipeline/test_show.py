@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.check import CameraCheck
+from pipeline.find import Found
 from pipeline.messages import RecordingEnded
 from pipeline.phrases import end_text, span_text, time_text
 from pipeline.run import RunReport
@@ -20,6 +21,7 @@ from pipeline.show import (
     show_checks,
     show_export,
     show_forget,
+    show_found,
     show_journey,
     show_people,
     show_run,
@@ -134,6 +136,12 @@ def test_a_check_says_what_each_camera_delivers_or_why_not() -> None:
     text = shown(show_checks, [good, CameraCheck("yard", "yard.mp4", "yard.mp4: no such file")])
     assert "640 x 480" in line_with(text, "hall") and "1 min 20 s" in line_with(text, "hall")
     assert "yard.mp4: no such file" in line_with(text, "yard")
+
+
+def test_a_found_person_is_a_line_with_the_probability() -> None:
+    text = shown(show_found, [Found(7, 0.83, 0.21, ("hall", "gate"), EIGHT_NS, EIGHT_NS + 10**9, True)])
+    assert re.search(r"P7 +83% +0.210 +hall > gate +2026-01-31 08:00:00.0 +08:00:01.0", text)
+    assert shown(show_found, []).startswith("nobody in the database is like")
 
 
 @pytest.mark.parametrize(

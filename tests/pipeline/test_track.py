@@ -128,6 +128,14 @@ def test_someone_in_a_doorway_does_not_take_the_track_of_a_much_larger_person_lo
     assert set(follow(Tracker(TrackerConfig()), near + far)[-1]) == {2}
 
 
+def test_someone_beside_the_place_where_a_track_was_lost_is_someone_else() -> None:
+    tracker = Tracker(TrackerConfig())
+    scene = [(t, boxes(person(100)), [0.9]) for t in np.arange(0, 1, 0.04)]
+    scene += [(t, boxes(), []) for t in np.arange(1, 1.2, 0.04)]
+    scene += [(t, boxes(person(125)), [0.9]) for t in np.arange(1.2, 1.4, 0.04)]
+    assert set(follow(tracker, scene)[-1]) == {2}
+
+
 def dressed(colour: tuple[int, int, int]) -> Boxes:
     """The colours of one person dressed all over in one colour."""
     return colours_of(np.full((400, 400, 3), colour, np.uint8), boxes(person(200)))

@@ -120,6 +120,14 @@ def test_appending_in_parts_is_the_same_as_at_once() -> None:
     np.testing.assert_array_equal(compare(probe, whole, [1]).cosine, compare(probe, parts, [1]).cosine)
 
 
+def test_only_the_exemplars_nearest_to_the_probe_are_compared() -> None:
+    gallery, probe = TrackletGallery(exemplars=8), crops_of(1, 2, seed=1)
+    gallery.append(1, crops_of(1, 4))
+    alone = compare(probe, gallery, [1]).fpr
+    gallery.append(1, crops_of(2, 4))
+    np.testing.assert_allclose(compare(probe, gallery, [1]).fpr, alone)
+
+
 def test_a_removed_identity_is_gone_and_the_others_stay() -> None:
     gallery, probe = gallery_of(range(4)), crops_of(3, 2, seed=1)
     before = compare(probe, gallery, [2, 3])
@@ -148,8 +156,8 @@ def test_unknown_identities_and_empty_probes_are_refused() -> None:
         TrackletGallery(exemplars=0)
 
 
-def test_the_nearest_quarter_of_pairs_counts() -> None:
-    assert nearest_mean(np.arange(8.0).reshape(2, 4)) == 0.5
+def test_the_nearest_half_of_pairs_counts() -> None:
+    assert nearest_mean(np.arange(8.0).reshape(2, 4)) == 1.5
     assert nearest_mean(np.array([[3.0]])) == 3
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -118,6 +121,26 @@ def test_a_loss_that_is_no_number_stops_the_run(batches: TrainingBatches) -> Non
     with pytest.raises(TrainingDiverged, match="identity"):
         projection = torch.from_numpy(batches.cache.projection)
         update(trainee, make_optimiser(trainee, batches.recipe), batches[0], projection, batches.recipe)
+
+
+def test_a_diverged_run_keeps_its_last_checkpoint(tmp_path: Path) -> None:
+    batches = make_batches(make_recipe(2))
+    run(batches, tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    batches.cache.embeddings[:] = np.nan
+    with pytest.raises(TrainingDiverged, match="teacher_direction"):
+        run(batches, tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_what_is_missing_is_one_line_on_the_command_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reid.train", str(CONFIGS / "fpr_small.yaml"), "--out", str(tmp_path)]
+    environment = {**os.environ, "SHARED_DATA": str(tmp_path)}
+    ran = subprocess.run(
+        command, cwd=CONFIGS.parents[1], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert "no such archive; set SHARED_DATA" in ran.stderr and "Traceback" not in ran.stderr
 
 
 def test_a_batch_depends_on_its_step_alone(batches: TrainingBatches) -> None:

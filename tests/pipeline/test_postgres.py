@@ -1,0 +1,69 @@
+"""The same store on a PostgreSQL server: give an empty database in POSTGRES_URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+
+from pipeline.database import ReadOnlyStoreError, StoreError, locate
+from pipeline.erasure import forget
+from pipeline.export import export
+from pipeline.journey import journey
+from pipeline.opening import StoreInUseError
+from pipeline.query import UnknownPersonError, people, tracks
+from pipeline.schema import Base
+from pipeline.store import open_store
+from tests.store_scene import fill
+
+URL = os.environ.get("POSTGRES_URL", "")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    if not URL:
+        pytest.skip("POSTGRES_URL names no PostgreSQL database")
+    fill(URL)  # type: ignore[arg-type]
+    yield URL
+    engine = create_engine(locate(URL).url)
+    with engine.begin() as connection:
+        Base.metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    engine.dispose()
+
+
+def test_postgresql_answers_as_sqlite_does(url: str, tmp_path: Path) -> None:
+    fill(tmp_path / "a.db")
+    with open_store(url) as server, open_store(tmp_path / "a.db") as file:
+        assert people(server) == people(file)
+        assert tracks(server) == tracks(file)
+        assert journey(server, 1) == journey(file, 1)
+        export(server, tmp_path / "server.csv", "csv")
+        export(file, tmp_path / "file.csv", "csv")
+        with server.reading() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    assert (tmp_path / "server.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
+
+
+def test_one_writer_and_readers_that_cannot_write(url: str) -> None:
+    with open_store(url, write=True), open_store(url) as reader:
+        with pytest.raises(StoreInUseError, match="in use by another writer"):
+            open_store(url, write=True)
+        with pytest.raises(ReadOnlyStoreError):
+            reader.new_identity()
+    with open_store(url, write=True) as writer:
+        forget(writer, 1)
+        assert [person.person for person in people(writer)] == [2, 3]
+        with pytest.raises(UnknownPersonError):
+            journey(writer, 1)
+
+
+def test_without_its_driver_a_postgresql_url_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.database.find_spec", lambda _: None)
+    with pytest.raises(StoreError, match="needs psycopg: pip install"):
+        open_store("postgresql://me:secret@host/cameras")
