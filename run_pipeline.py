@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Where did this person go across my cameras? Recordings in, one identity per person out.",
-    epilog="Exit codes: 0 all done, 1 some source failed or nothing was found, 2 wrong usage, 130 interrupted.",
+    epilog="Exit codes: 0 all done, 1 some source failed or nothing found, 2 wrong usage, 130 interrupted.",
 )
 query = typer.Typer(no_args_is_help=True, help="Ask the database: people, tracks, journey.")
 app.add_typer(query, name="query")
@@ -35,10 +35,13 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 @app.command()
 def run(
     sources: Annotated[
-        list[str], typer.Argument(help="Video files and folders of numbered frames, or one .yaml configuration.")
+        list[str],
+        typer.Argument(help="Video files and folders of numbered frames, or one .yaml configuration."),
     ],
     db: Annotated[str, typer.Option("--db", help="SQLite file (made if missing) or postgresql:// URL.")] = "",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Read again what the database holds already.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Read again what the database holds already.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Read recordings: detect, track and link everyone in them into a database.
@@ -64,7 +67,7 @@ def check(
     config: Annotated[list[str], typer.Argument(help="One .yaml configuration, or bare sources.")],
     json: Json = False,
 ) -> None:
-    """Say whether every camera of a configuration can be read, and what it delivers, without running anything."""
+    """Say whether every camera of a configuration can be read, and what it delivers."""
     from pipeline.check import check_cameras
     from pipeline.show import show_checks
 
@@ -96,7 +99,9 @@ def tracks(
 
 
 @query.command()
-def journey(person: Annotated[str, typer.Argument(help="P7 or 7.")], db: Database, json: Json = False) -> None:
+def journey(
+    person: Annotated[str, typer.Argument(help="P7 or 7.")], db: Database, json: Json = False
+) -> None:
     """Where one person went: camera visits in order, gaps between them, how certain each is."""
     from pipeline.show import show_journey
 
@@ -110,7 +115,7 @@ def find(
     top: Annotated[int, typer.Option(min=1, help="How many people to list.")] = 5,
     json: Json = False,
 ) -> None:
-    """From a photograph to the people in the database it may show, most likely first. The question is audited."""
+    """From a photograph to the people in the database it may show, most likely first. Audited."""
     from pipeline.find import find_people
     from pipeline.show import show_found
 
@@ -163,10 +168,12 @@ def forget(
 
 @app.command()
 def demo(
-    out_path: Annotated[Path, typer.Option("--out", help="Folder for the scene and its results.")] = Path("out/demo"),
+    out_path: Annotated[Path, typer.Option("--out", help="Folder for the scene and its results.")] = Path(
+        "out/demo"
+    ),
 ) -> None:
     """The whole pipeline on a two-camera scene with known truth, made on the spot: truth against found."""
-    from pipeline.demo import run_demo
+    from pipeline.demo.demo import run_demo
 
     raise typer.Exit(run_demo(out_path, console=out))
 

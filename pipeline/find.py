@@ -74,7 +74,9 @@ def search(store: Store, crop: Image, config: Config, top: int) -> list[Found]:
     for known in store.load_gallery(version):
         if known.tracklet.model == embedder.model_id and known.sighting.state != "ambiguous":
             gallery.append(known.sighting.identity, known.tracklet.embeddings)
-    candidates = gallery.candidates(embedder.embed([crop]), lambda _: True, max(top, config.matcher.shortlist))
+    candidates = gallery.candidates(
+        embedder.embed([crop]), lambda _: True, max(top, config.matcher.shortlist)
+    )
     known_people = {person.person: person for person in people(store)}
     found = []
     for candidate in candidates[:top]:

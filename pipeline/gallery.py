@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipeline.match import Candidate
-from pipeline.messages import Embedding
-from reid.tracklets import Calibration, TrackletGallery, compare, probability
+from reid.tracklets import Calibration, CropEmbedding, TrackletGallery, compare, probability
+
+STRANGERS = 6
+"""People known to be elsewhere who are compared as well: as many as the calibration's features look at."""
 
 
 class FprGallery:
@@ -22,7 +24,7 @@ class FprGallery:
         self.known = TrackletGallery(exemplars=exemplars)
         self.calibration = calibration
 
-    def append(self, identity: int, embeddings: Sequence[Embedding]) -> None:
+    def append(self, identity: int, embeddings: Sequence[CropEmbedding]) -> None:
         """Let an identity's exemplars learn from more crops of the same person."""
         self.known.append(identity, embeddings)
 
@@ -31,16 +33,16 @@ class FprGallery:
         self.known.remove(identity)
 
     def candidates(
-        self, embeddings: Sequence[Embedding], allowed: Callable[[int], bool], shortlist: int
+        self, embeddings: Sequence[CropEmbedding], allowed: Callable[[int], bool], shortlist: int
     ) -> list[Candidate]:
         """The most likely of the allowed identities, best first.
 
-        Identities that are not allowed (they are elsewhere) still serve as the strangers a candidate must beat.
+        Identities that are not allowed (they are elsewhere) still serve as strangers a candidate must beat.
         """
         possible = self.known.shortlist(embeddings, shortlist, allowed)
         if not possible:
             return []
-        strangers = self.known.shortlist(embeddings, shortlist, lambda identity: not allowed(identity))
+        strangers = self.known.shortlist(embeddings, STRANGERS, lambda identity: not allowed(identity))
         comparison = compare(embeddings, self.known, [*possible, *strangers])
         likely = probability(comparison, self.calibration)
         found = [

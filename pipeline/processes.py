@@ -182,7 +182,9 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
                 mind_camera_worker(run, worker, context)
             elif worker.process.exitcode != 0:
                 code = worker.process.exitcode
-                raise WorkerDied(f"the {worker.name} worker stopped (exit code {code}); what was stored is kept")
+                raise WorkerDied(
+                    f"the {worker.name} worker stopped (exit code {code}); what was stored is kept"
+                )
         cameras_left = any(worker.jobs for worker in run.workers)
         if run.stop.is_set() or not cameras_left:
             deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)

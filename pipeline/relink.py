@@ -19,8 +19,8 @@ def relink(store: Store, config: Config) -> int | None:
 
     Tracklets older than what was linked before them (a camera added later, a recording started over) were
     compared with a gallery that knew the future. Linked again from the first to the last, the identities do
-    not depend on when each recording was read. People keep their numbers: a new identity takes the number of the
-    old one it shares most tracklets with.
+    not depend on when each recording was read. People keep their numbers: a new identity takes the number of
+    the old one it shares most tracklets with.
     """
     current = store.current_version()
     if current is None or not store.is_late(current):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.demo_scene import Scene, make_scene
+from pipeline.demo.scene import Scene, make_scene
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[2] / "shared"))
 

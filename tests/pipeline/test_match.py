@@ -45,7 +45,9 @@ class LookGallery:
 
 def matcher(places: dict[int, Place] = PLACES) -> Matcher:
     numbers = itertools.count(1)
-    return Matcher(MatcherConfig(), places, LookGallery(), lambda: next(numbers), part_ns=10 * SECOND, model="m")
+    return Matcher(
+        MatcherConfig(), places, LookGallery(), lambda: next(numbers), part_ns=10 * SECOND, model="m"
+    )
 
 
 ROWS = itertools.count(1)

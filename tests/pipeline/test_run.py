@@ -19,7 +19,7 @@ from rich.console import Console
 
 from pipeline import processes
 from pipeline.config import CameraConfig, Config, WorkersConfig
-from pipeline.demo_scene import Scene
+from pipeline.demo.scene import Scene
 from pipeline.export import ExportedBox, boxes, exported_recordings
 from pipeline.run import RunReport, run
 from pipeline.store import open_store
@@ -63,7 +63,10 @@ def done(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = tmp_path_factory.mktemp("done") / "out.db"
     report = read(config_of(scene), database)
     assert report.exit_code == 0
-    assert all(ended.frames == round(8 * c.fps) for c, ended in zip(scene.cameras, report.ended.values()))
+    assert all(
+        ended.frames == round(8 * c.fps)
+        for c, ended in zip(scene.cameras, report.ended.values(), strict=True)
+    )
     return database
 
 

@@ -12,10 +12,10 @@ import av
 import cv2
 import numpy as np
 
-from pipeline.demo_clothes import OUTFITS, SPRITE_HEIGHT_PX, Sprite, dress
-from pipeline.demo_film import Film, TruthBox, develop
-from pipeline.demo_people import Picture, cut_people, enlarge
-from pipeline.demo_stage import PLACES, Place
+from pipeline.demo.clothes import OUTFITS, SPRITE_HEIGHT_PX, Sprite, dress
+from pipeline.demo.film import Film, TruthBox, develop
+from pipeline.demo.people import Picture, cut_people, enlarge
+from pipeline.demo.stage import PLACES, Place
 
 SECONDS = 40.0
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ def make_scene(out: Path, *, seed: int = 0, seconds: float = SECONDS) -> Scene:
         seconds: length of each recording.
 
     Raises:
-        PhotographError: see `demo_people.load_photograph`.
+        PhotographError: see `demo.people.load_photograph`.
         ValueError: `seconds` is not positive.
     """
     if seconds <= 0:

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo_clothes import PHASES, Sprite
-from pipeline.demo_people import Picture
-from pipeline.demo_room import Room
-from pipeline.demo_stage import HEIGHTS_M, SPEEDS_M_S, WALKS, Place, Walk
+from pipeline.demo.clothes import PHASES, Sprite
+from pipeline.demo.people import Picture
+from pipeline.demo.room import Room
+from pipeline.demo.stage import HEIGHTS_M, SPEEDS_M_S, WALKS, Place, Walk
 
 STRIDE_M = 1.45
 """Way of one walking cycle of two steps."""

@@ -14,10 +14,10 @@ from rich.table import Table
 from sqlalchemy import select
 
 from pipeline.config import CameraConfig, Config
-from pipeline.demo_colour import link_by_colour, with_histograms
-from pipeline.demo_picture import Result, draw_demo, figures, save_png
-from pipeline.demo_scene import SECONDS, Scene, make_scene
-from pipeline.demo_score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
+from pipeline.demo.colour import link_by_colour, with_histograms
+from pipeline.demo.picture import Result, draw_demo, figures, save_png
+from pipeline.demo.scene import SECONDS, Scene, make_scene
+from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
 from pipeline.frames import Image
 from pipeline.match_worker import places
 from pipeline.query import crop_jpeg
@@ -45,7 +45,7 @@ def run_demo(out: Path, *, console: Console, seed: int = 0, seconds: float = SEC
         seconds: length of each recording.
 
     Raises:
-        PhotographError, StoreError, WorkerDied: see `demo_people`, `database`, `processes`.
+        PhotographError, StoreError, WorkerDied: see `demo.people`, `database`, `processes`.
     """
     started = time.monotonic()
     with console.status("making two recordings with known truth"):

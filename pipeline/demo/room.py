@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo_people import Picture
+from pipeline.demo.people import Picture
 
 Texture = NDArray[np.float32]  # (h, w, 3) RGB, 0..255
 SUPERSAMPLE = 2

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from pipeline.config import CameraConfig
-from pipeline.demo_scene import Scene, SceneCamera
-from pipeline.demo_score import FoundTracklet, Score, seconds
+from pipeline.demo.scene import Scene, SceneCamera
+from pipeline.demo.score import FoundTracklet, Score, seconds
 from pipeline.drawing import Colour, Label, colour_of, draw_label
 from pipeline.frames import Image
 from pipeline.sources import open_source

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo_people import COAT, SHIRT, TROUSERS, Cutout, Mask, Picture, enlarge, lab
+from pipeline.demo.people import COAT, SHIRT, TROUSERS, Cutout, Mask, Picture, enlarge, lab
 
 Colour = tuple[float, float, float]
 """CIELAB, L in 0..100."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.demo_film import TruthBox
-from pipeline.demo_scene import Scene, SceneCamera
+from pipeline.demo.film import TruthBox
+from pipeline.demo.scene import Scene, SceneCamera
 
 LEAST_IOU = 0.5
 """Overlap from which a found box counts as a person's; the field's custom."""

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from pipeline.config import CameraConfig, DetectorConfig, load_config
-from pipeline.demo import demo_config
-from pipeline.demo_clothes import OUTFITS
-from pipeline.demo_film import pose
-from pipeline.demo_people import cut_people, load_photograph
-from pipeline.demo_scene import Scene, make_scene
-from pipeline.demo_score import iou
-from pipeline.demo_stage import PLACES, WALKS
+from pipeline.demo.clothes import OUTFITS
+from pipeline.demo.demo import demo_config
+from pipeline.demo.film import pose
+from pipeline.demo.people import cut_people, load_photograph
+from pipeline.demo.scene import Scene, make_scene
+from pipeline.demo.score import iou
+from pipeline.demo.stage import PLACES, WALKS
 from pipeline.detect import REPOSITORY, load_detector
 from pipeline.sources import open_source
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.demo_film import TruthBox
-from pipeline.demo_scene import Scene, SceneCamera
-from pipeline.demo_score import FoundTracklet, Score, iou, overlaps, score
+from pipeline.demo.film import TruthBox
+from pipeline.demo.scene import Scene, SceneCamera
+from pipeline.demo.score import FoundTracklet, Score, iou, overlaps, score
 
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 FPS = 10.0

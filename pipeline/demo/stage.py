@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo_room import (
+from pipeline.demo.room import (
     Lamp,
     Lens,
     Room,
@@ -24,7 +24,7 @@ from pipeline.demo_room import (
     shelves,
     tiles,
 )
-from pipeline.demo_room import Rectangle as Rect
+from pipeline.demo.room import Rectangle as Rect
 
 FLOOR_PX_PER_M = 80
 WALL_PX_PER_M = 100

@@ -1,0 +1,1 @@
+"""A two-camera scene with known truth, made from photographs that come with an installed package."""
