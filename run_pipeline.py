@@ -23,8 +23,10 @@ app = typer.Typer(
 )
 query = typer.Typer(no_args_is_help=True, help="Ask the database: people, tracks, journey.")
 app.add_typer(query, name="query")
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+WIDTH = None if sys.stdout.isatty() else 140
+"""Of tables and notices; a pipe has no width of its own."""
+out = Console(soft_wrap=True, width=WIDTH)
+err = Console(stderr=True, width=WIDTH)
 
 Database = Annotated[str, typer.Option("--db", help="SQLite file, or postgresql:// URL.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -198,12 +200,11 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
-    except (ConfigError, StoreError) as error:
+    except Exception as error:
+        if not isinstance(error, (ConfigError, StoreError, *expected_errors())):
+            raise
         err.print(str(error), style="bold red", markup=False, highlight=False)
-        sys.exit(2)
-    except expected_errors() as error:
-        err.print(str(error), style="bold red", markup=False, highlight=False)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, (ConfigError, StoreError)) else 1)
 
 
 def expected_errors() -> tuple[type[Exception], ...]:

@@ -109,3 +109,15 @@ def cut(path: Path, target: Path, *, keep: float) -> Path:
     data = path.read_bytes()
     target.write_bytes(data[: int(len(data) * keep)])
     return target
+
+
+def first_frames(video: Path, out: Path, frames: int) -> Path:
+    """The first frames of a video, not re-encoded."""
+    with av.open(str(video)) as source, av.open(str(out), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for count, packet in enumerate(source.demux(source.streams.video[0])):
+            if count >= frames or packet.dts is None:
+                break
+            packet.stream = stream
+            target.mux(packet)
+    return out

@@ -189,7 +189,7 @@ def journey_card(scene: Scene, stays: Sequence[Stay], shown: Mapping[int, int | 
     cv2.rectangle(card, (0, 0), (7, card.shape[0]), colour_of(identity), cv2.FILLED)
     label = "nobody" if owner is None else f"person {owner}"
     write(card, f"P{identity}", (18, 20), 20, INK, 700)
-    write(card, label, (18 + 44, 20), 15, GREY)
+    write(card, label, (18 + 24 + 13 * len(str(identity)), 20), 15, GREY)
     for number, stay in enumerate(stays):
         left = 18 + number * cell
         paste(card, stay.crop, left, 28)
@@ -254,7 +254,7 @@ def figures(score: Score) -> tuple[str, ...]:
     """The numbers of a score as written in a table."""
     return (
         f"{score.whole_journeys} of {len(score.people)}",
-        f"{score.links.precision:.0%} of {score.links.said}",
+        f"{score.links.precision:.0%} of {score.links.said}" if score.links.said else "none made",
         f"{score.links.recall:.0%} of {score.links.true}",
         f"{score.idf1:.3f}",
         f"{score.merges}",
