@@ -34,7 +34,7 @@ CONTROL = "Colour histograms, best threshold"
 
 
 def run_demo(out: Path, *, console: Console, seed: int = 0, seconds: float = SECONDS) -> int:
-    """Make the scene, run the pipeline, print truth against found, write demo.png and demo.json; the exit code.
+    """Make the scene, run the pipeline, compare with the truth, write demo.png and demo.json; the exit code.
 
     The truth stays out of the pipeline: it gets two recordings with their start times. The control links
     the same tracklets with the same rules by the colours of the same crops.
