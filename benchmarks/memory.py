@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--frames 20000] [--json]
 
-Loops one camera of nlpr_indoor (SHARED_DATA, default ../shared). Exits 1 when memory peaks at 4 GB or more, or
-grows by more than 5% from the second quarter of the run to the last.
+Loops one camera of nlpr_indoor (SHARED_DATA, default ../shared). Exits 1 when memory peaks at 4 GB or
+more, or grows by more than 5% from the second quarter of the run to the last.
 """
 
 from __future__ import annotations
