@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun: Ctrl-C needs no word
 
 import typer
 from rich.console import Console
 
 from pipeline.config import Config, ConfigError, config_for_sources, load_config
-from pipeline.database import StoreError
+from pipeline.database import StoreError, StoreFullError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +30,7 @@ app.add_typer(query, name="query")
 WIDTH = None if sys.stdout.isatty() else 140
 """Of tables and notices; a pipe has no width of its own."""
 out = Console(soft_wrap=True, width=WIDTH)
-err = Console(stderr=True, width=WIDTH)
+err = Console(stderr=True, soft_wrap=True, width=WIDTH)
 
 Database = Annotated[str, typer.Option("--db", help="SQLite file, or postgresql:// URL.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -197,14 +201,17 @@ def fail(message: str) -> NoReturn:
 
 def main() -> None:
     """Run a command; an error the user can mend is one line."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
     except Exception as error:
-        if not isinstance(error, (ConfigError, StoreError, *expected_errors())):
+        if not isinstance(error, (ConfigError, StoreError)) and not isinstance(error, expected_errors()):
             raise
         err.print(str(error), style="bold red", markup=False, highlight=False)
-        sys.exit(2 if isinstance(error, (ConfigError, StoreError)) else 1)
+        wrong_usage = isinstance(error, (ConfigError, StoreError)) and not isinstance(error, StoreFullError)
+        sys.exit(2 if wrong_usage else 1)
 
 
 def expected_errors() -> tuple[type[Exception], ...]:
@@ -214,9 +221,11 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from pipeline.render import RenderError
     from pipeline.sources import SourceError
     from pipeline.yolo import DetectorError
+    from reid.tracklets import CalibrationError
     from reid.weights import WeightsError
 
-    return (WorkerDied, SourceError, DetectorError, RenderError, WeightsError, PictureError)
+    weights = (DetectorError, WeightsError, CalibrationError)
+    return (WorkerDied, SourceError, RenderError, PictureError, *weights)
 
 
 if __name__ == "__main__":

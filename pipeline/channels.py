@@ -31,6 +31,8 @@ PROGRESS = Channel("progress", 1000, "drop")  # every worker -> supervisor
 POLL_MS = 200
 LINGER_MS = 10_000
 """How long a worker that ends waits for its last messages to be taken."""
+LAST_WORD_MS = 1000
+"""The same for a channel that drops: its last report may say why the worker ends."""
 
 
 class ReceiverGone(RuntimeError):
@@ -62,7 +64,7 @@ class Sender:
         self.dropped = 0
         self.socket = context.socket(zmq.PUSH)
         self.socket.set_hwm(channel.high_water)
-        self.socket.setsockopt(zmq.LINGER, LINGER_MS if channel.when_full == "block" else 0)
+        self.socket.setsockopt(zmq.LINGER, LINGER_MS if channel.when_full == "block" else LAST_WORD_MS)
         self.socket.connect(address(folder, channel))
 
     def send(self, message: Message) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config, shipped
+from pipeline.database import StoreError
 from pipeline.detect import load_detector
 from pipeline.folders import read_picture
 from pipeline.gallery import FprGallery
@@ -24,6 +25,10 @@ CLEAR_CONFIDENCE = 0.4
 
 class PictureError(Exception):
     """The photograph cannot be used; the message says why."""
+
+
+class OtherWeightsError(StoreError):
+    """Everybody in the database was embedded by other weights, which are never compared."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -53,7 +58,7 @@ def find_people(database: str, image: Path, config: Config, *, top: int) -> list
 
     Raises:
         PictureError: not a picture.
-        StoreError: the database cannot be read, or was made with other weights.
+        OtherWeightsError, StoreError: the database was made with other weights, or cannot be read.
     """
     picture = read_picture(image)
     if picture is None:
@@ -71,9 +76,15 @@ def search(store: Store, crop: Image, config: Config, top: int) -> list[Found]:
         return []
     embedder = load_embedder(shipped(config.reid.weights), device=config.reid.device)
     gallery = FprGallery(config.matcher.exemplars, Calibration.from_dict(embedder.calibration))
+    models = set()
     for known in store.load_gallery(version):
+        models.add(known.tracklet.model)
         if known.tracklet.model == embedder.model_id and known.sighting.state != "ambiguous":
             gallery.append(known.sighting.identity, known.tracklet.embeddings)
+    if models and embedder.model_id not in models:
+        raise OtherWeightsError(
+            f"made with other weights ({', '.join(sorted(models))}): run again with --fresh"
+        )
     candidates = gallery.candidates(
         embedder.embed([crop]), lambda _: True, max(top, config.matcher.shortlist)
     )

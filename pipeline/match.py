@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -15,6 +15,8 @@ from pipeline.rows import StoredTracklet
 SightingState = Literal["linked", "ambiguous", "new"]
 TRACK_CROPS_KEPT = 20
 """Latest crops of a track that is not settled yet."""
+CUT_SLACK_NS = 300_000_000
+"""A part within this of the full length was cut: frames are at most this far apart at 3 Hz and more."""
 PRESENCES_KEPT = 64
 """Latest presences of an identity that later tracklets are gated by."""
 
@@ -53,6 +55,9 @@ class Presence:
     recording: int
     start_ns: int
     end_ns: int
+    track: int = -1
+    cut: bool = False
+    """Whether it ends where a long presence is cut: most likely it goes on."""
 
 
 @dataclass(slots=True)
@@ -82,6 +87,13 @@ class TrackState:
     sightings: list[Sighting]
     embeddings: list[Embedding]
     settled: bool
+
+
+def ended(presence: Presence, later: Presence) -> Presence:
+    """A presence that was cut, no longer guessed to go on once the next part of its track is known."""
+    if presence.cut and (presence.recording, presence.track) == (later.recording, later.track):
+        return replace(presence, end_ns=min(presence.end_ns, later.start_ns - 1), cut=False)
+    return presence
 
 
 class Gallery(Protocol):
@@ -231,10 +243,14 @@ class Matcher:
         return probe.embeddings if probe.model == self.model else ()
 
     def presence(self, probe: StoredTracklet) -> Presence:
-        """When and where a probe was. A full part means the person was most likely still there after it."""
-        full = probe.end_ns - probe.start_ns >= 0.9 * self.part_ns
+        """When and where a probe was. A part that was cut means the person was most likely still there."""
+        cut = self.part_ns - (probe.end_ns - probe.start_ns) <= CUT_SLACK_NS
         return Presence(
-            probe.key.recording, probe.start_ns, probe.end_ns + (self.part_ns // 2 if full else 0)
+            probe.key.recording,
+            probe.start_ns,
+            probe.end_ns + (self.part_ns // 2 if cut else 0),
+            probe.key.track,
+            cut,
         )
 
     def judge(self, candidates: list[Candidate]) -> SightingState:
@@ -248,7 +264,9 @@ class Matcher:
         """Remember that the identity was there and, where the link is `trusted`, what it looked like."""
         known = self.known.setdefault(identity, Known())
         known.tracks.add((probe.key.recording, probe.key.track))
-        known.presences.append(self.presence(probe))
+        here = self.presence(probe)
+        known.presences = [ended(presence, here) for presence in known.presences]
+        known.presences.append(here)
         del known.presences[:-PRESENCES_KEPT]
         if trusted and self.crops(probe):
             self.gallery.append(identity, self.crops(probe))

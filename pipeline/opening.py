@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,8 +129,9 @@ def file_lock(path: Path) -> WriterLock:
         process = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise StoreInUseError(f"{path}: in use by process {process}: wait for it or stop it") from None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+    with suppress(OSError):  # the number is a courtesy: a full disk is told by the database itself
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
     return WriterLock(lambda: os.close(descriptor))
 
 

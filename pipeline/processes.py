@@ -181,6 +181,7 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
             if worker.jobs:
                 mind_camera_worker(run, worker, context)
             elif worker.process.exitcode != 0:
+                pass_reports(run, progress)  # its last one says why
                 code = worker.process.exitcode
                 raise WorkerDied(
                     f"the {worker.name} worker stopped (exit code {code}); what was stored is kept"

@@ -80,6 +80,8 @@ class RunDisplay:
         if not self.console.is_terminal and time.monotonic() - self.printed_s > PLAIN_EVERY_S:
             self.printed_s = time.monotonic()
             for recording, latest in self.latest.items():
+                if recording in self.ended:
+                    continue
                 of = f" of {latest.total}" if latest.total else ""
                 self.console.print(
                     f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks"

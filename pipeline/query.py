@@ -13,7 +13,7 @@ from pipeline.config import nearest
 from pipeline.database import StoreError
 from pipeline.match import SightingState
 from pipeline.rows import pages
-from pipeline.schema import Camera, CropRow, Identity, Recording, SightingRow, Tracklet
+from pipeline.schema import Camera, CropRow, Identity, IdentityVersion, Recording, SightingRow, Tracklet
 from pipeline.store import Store
 
 NEAREST_PEOPLE = 3
@@ -27,6 +27,10 @@ class UnknownPersonError(StoreError):
 
 class UnknownCameraError(StoreError):
     """No camera has this name; the message names the nearest."""
+
+
+class UnknownVersionError(StoreError):
+    """There is no identity version of this number; the message names those there are."""
 
 
 class UnknownCropError(StoreError):
@@ -300,5 +304,16 @@ def check_camera(store: Store, camera: str) -> None:
 
 
 def chosen(store: Store, version: int | None) -> int:
-    """The version asked for, else the newest; 0, which nothing has, where there is none."""
-    return version if version is not None else store.current_version() or 0
+    """The version asked for, else (None or 0) the newest; 0, which nothing has, where there is none.
+
+    Raises:
+        UnknownVersionError: the one asked for does not exist.
+    """
+    if not version:
+        return store.current_version() or 0
+    with store.reading() as connection:
+        numbers = sorted(connection.scalars(select(IdentityVersion.id)))
+    if version not in numbers:
+        there = ", ".join(map(str, numbers)) or "none"
+        raise UnknownVersionError(f"no identity version {version} (there is: {there})")
+    return version

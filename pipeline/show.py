@@ -208,7 +208,7 @@ def show_render(
     from pipeline.render import render
 
     chosen = None if people is None else [parse_person(person) for person in people]
-    with open_store(database) as store, Progress(console=console, transient=True) as bars:
+    with open_store(database) as store, bars_on(console) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tell(camera: str, done: int, total: int | None) -> None:
@@ -223,6 +223,11 @@ def show_render(
     for problem in drawn.problems:
         console.print(Text(problem, style="red"))
     return 1 if drawn.problems else 0
+
+
+def bars_on(console: Console) -> Progress:
+    """Progress bars that leave nothing behind, and none where there is no terminal."""
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def plain_table(*columns: str) -> Table:

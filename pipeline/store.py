@@ -121,10 +121,12 @@ class Store(Database):
             return new_row(connection, Run, **row, **texts)
 
     def end_run(self, run: int, state: str) -> None:
-        """Note how a run ended."""
+        """Note how a run ended; recordings it left running ended with it."""
         with self.writing() as connection:
             values = {"state": state, "ended_ns": self.clock()}
             connection.execute(update(Run).where(Run.id == run).values(values))
+            left = (Recording.run == run) & (Recording.state == "running")
+            connection.execute(update(Recording).where(left).values(values | {"state": "interrupted"}))
 
     def camera_id(self, name: str, *, clock_known: bool, overlaps: Iterable[str] = ()) -> int:
         """Number of a camera, made or updated."""

@@ -9,6 +9,9 @@ import msgspec
 
 from pipeline.database import StoreError
 
+LIMIT_NS = 2**63 - 1
+"""The store's times are 64-bit: the years 1678 to 2262."""
+
 
 class TimeSyntaxError(StoreError):
     """Not a time that can be asked for."""
@@ -18,8 +21,16 @@ def parse_time(text: str) -> int:
     """UTC epoch ns of an ISO time; seconds are those since the start of a recording without a clock.
 
     Raises:
-        TimeSyntaxError: neither.
+        TimeSyntaxError: neither, or before 1678 or after 2262.
     """
+    time_ns = unlimited_time(text)
+    if abs(time_ns) > LIMIT_NS:
+        raise TimeSyntaxError(f"{text!r} is too far away: times reach from 1678 to 2262")
+    return time_ns
+
+
+def unlimited_time(text: str) -> int:
+    """See `parse_time`."""
     try:
         return round(float(text) * 1e9)
     except (ValueError, OverflowError):

@@ -41,6 +41,9 @@ COLOUR_MEMORY_S = 3.0
 """Time constant of what a track remembers of its colours."""
 DUPLICATE_IOU = 0.85
 """Two tracks that overlap by more are one person (the value of ByteTrack)."""
+BIRTH_IOU = 0.5
+"""A box that overlaps somebody tracked in this frame by more is a second box on that person, and starts no track:
+two people do so in 36 of 1,994 labelled boxes of pets09 and 2 of 2,648 of nlpr_indoor."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Tracker:
         box_of = self.matched(tracks, detections)  # (T,) -1: none
         tracks = self.continued(tracks, detections, box_of, time_ns)
         free = (confidences >= self.settings.high_confidence) & unused(box_of, len(boxes))
-        free &= ~(iou(boxes[:, None], tracks[box_of >= 0].boxes) > DUPLICATE_IOU).any(axis=1)
+        free &= ~(iou(boxes[:, None], tracks[box_of >= 0].boxes) > BIRTH_IOU).any(axis=1)
         tracks += born(detections[free], self.next_number, time_ns, self.settings)
         self.next_number += int(free.sum())
         box_of = np.concatenate([box_of, np.flatnonzero(free)])

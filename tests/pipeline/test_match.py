@@ -137,3 +137,16 @@ def test_a_restored_matcher_answers_like_the_one_before() -> None:
         after.restore(tracklet, before.update(tracklet)[0])
     answers = [whole.update(tracklet)[0] for tracklet in story]
     assert after.update(story[2])[0].identity == answers[2].identity
+
+
+def test_who_left_after_a_cut_part_may_be_seen_elsewhere_at_once() -> None:
+    m = matcher()
+    first = m.update(seen(0.1, DOOR, 0, 9.96, track=5))[0]
+    m.update(seen(0.1, DOOR, 10, 12, track=5, part=1))
+    assert m.update(seen(0.1, HALL, 13, 15))[0].identity == first.identity
+
+
+def test_who_was_cut_in_the_middle_of_a_presence_is_not_seen_elsewhere_meanwhile() -> None:
+    m = matcher()
+    first = m.update(seen(0.1, DOOR, 0, 9.96, track=5))[0]
+    assert m.update(seen(0.1, HALL, 10, 13))[0].identity != first.identity

@@ -15,6 +15,7 @@ from pipeline.query import (
     UnknownCameraError,
     UnknownCropError,
     UnknownPersonError,
+    UnknownVersionError,
     best_crops,
     crop_jpeg,
     parse_person,
@@ -158,6 +159,20 @@ def test_a_time_is_iso_with_an_offset_or_seconds(written: str, time_ns: int) -> 
 def test_what_is_not_a_time_is_refused(written: str) -> None:
     with pytest.raises(TimeSyntaxError, match=r"is not a time|has no UTC offset"):
         parse_time(written)
+
+
+@pytest.mark.parametrize("written", ["1e30", "-1e12", "9999-01-01T00:00:00Z"])
+def test_a_time_the_store_cannot_hold_is_refused(written: str) -> None:
+    with pytest.raises(TimeSyntaxError, match="too far away"):
+        parse_time(written)
+
+
+def test_an_identity_version_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with (
+        open_store(fill(tmp_path / "a.db")) as store,
+        pytest.raises(UnknownVersionError, match=r"no identity version 77 \(there is: 1\)"),
+    ):
+        people(store, version=77)
 
 
 @given(st.integers(0, 4 * 10**18))

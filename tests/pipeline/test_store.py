@@ -137,6 +137,16 @@ def test_two_live_streams_without_a_fingerprint_are_two_recordings(store: Store)
     assert count(store, Recording) == [2]
 
 
+def test_a_run_that_ends_leaves_no_recording_running(store: Store) -> None:
+    run = store.begin_run(command="run", config={}, software="test")
+    done, left = recording(store, "hall", run=run), recording(store, "gate", run=run)
+    store.end_recording(done, state="done", frames=9, detected=9)
+    store.end_run(run, "failed")
+    with store.reading() as connection:
+        states = dict(connection.execute(select(Recording.id, Recording.state)).tuples())
+    assert states == {done: "done", left: "interrupted"}
+
+
 def test_what_a_killed_run_left_running_is_interrupted(store: Store) -> None:
     recording(store, "hall")
     store.begin_run(command="", config={}, software="")

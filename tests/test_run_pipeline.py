@@ -1,0 +1,60 @@
+"""The command line as a shell sees it: one line, the right exit code, nothing imported in vain."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.store_scene import fill
+from tests.video_files import picture, write_pictures
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, str(ROOT / "run_pipeline.py")]
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+
+
+def test_an_error_is_one_line_however_long(tmp_path: Path) -> None:
+    answer = call("query", "people", "--db", tmp_path / ("x" * 90) / "none.db")
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1 and "no such database" in answer.stderr
+
+
+def test_a_query_does_not_load_the_network(tmp_path: Path) -> None:
+    arguments = ["query", "people", "--db", str(fill(tmp_path / "a.db"))]
+    code = (
+        f"import sys, runpy; sys.argv = ['run_pipeline.py', *{arguments!r}]\n"
+        f"try: runpy.run_path({str(ROOT / 'run_pipeline.py')!r}, run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code and 'torch' not in sys.modules"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.3, 1.0])
+def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path: Path, after_s: float) -> None:
+    run = subprocess.Popen(
+        [*COMMAND, "find", "--db", str(tmp_path / "a.db"), "--image", "none.jpg"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(after_s)
+    os.kill(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=60)[1]
+    assert "Traceback" not in said
+
+
+def test_weights_the_database_was_not_made_with_are_said_in_one_line(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", [picture(0)])
+    answer = call("find", "--db", fill(tmp_path / "a.db"), "--image", folder / "1.png")
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].startswith("made with other weights (fpr-test)")
