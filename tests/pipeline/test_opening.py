@@ -142,3 +142,10 @@ def test_a_database_on_a_medium_that_cannot_be_written_is_read(tmp_path: Path) -
             assert len(people(store)) == 3
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_the_lock_needs_no_room_on_the_disk(tmp_path: Path) -> None:
+    no_room = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); from pathlib import Path"
+    locking = f"from pipeline.opening import file_lock; file_lock(Path({str(tmp_path / 'a.db')!r})).release()"
+    root = Path(pipeline.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", f"{no_room}; {locking}"], cwd=root, check=True)

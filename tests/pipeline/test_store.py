@@ -143,7 +143,7 @@ def test_a_run_that_ends_leaves_no_recording_running(store: Store) -> None:
     store.end_recording(done, state="done", frames=9, detected=9)
     store.end_run(run, "failed")
     with store.reading() as connection:
-        states = dict(connection.execute(select(Recording.id, Recording.state)).tuples())
+        states = {row.id: row.state for row in connection.execute(select(Recording.id, Recording.state))}
     assert states == {done: "done", left: "interrupted"}
 
 
