@@ -9,9 +9,9 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from pipeline.database import ReadOnlyStoreError, StoreError, translated
 from pipeline.query import check_person
-from pipeline.removal import remove_empty_identities
+from pipeline.removal import remove_empty_identities, remove_identities
 from pipeline.rows import pages
-from pipeline.schema import AuditEntry, Box, CropRow, EmbeddingRow, Identity, SightingRow, Tracklet
+from pipeline.schema import AuditEntry, Box, CropRow, EmbeddingRow, SightingRow, Tracklet
 from pipeline.store import Store
 
 
@@ -70,7 +70,7 @@ def remove_tracklets(connection: Connection, person: int, tracklets: list[int]) 
         crops += connection.scalar(select(func.count(CropRow.id)).where(CropRow.tracklet.in_(page))) or 0
         touched |= set(connection.scalars(select(SightingRow.identity).where(SightingRow.tracklet.in_(page))))
         connection.execute(delete(Tracklet).where(Tracklet.id.in_(page)))
-    connection.execute(delete(Identity).where(Identity.id == person))
+    remove_identities(connection, [person])
     remove_empty_identities(connection, touched)
     made = connection.scalars(select(AuditEntry.subject).where(AuditEntry.action == "export").distinct())
     exports = tuple(sorted(path for path in made if Path(path).exists()))

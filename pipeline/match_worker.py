@@ -57,7 +57,7 @@ def main(job: bytes) -> None:
     receiver = Receiver(context, Path(work.folder), EMBEDDED)
     progress = Sender(context, Path(work.folder), PROGRESS, alive)
     try:
-        with open_store(work.database, write=True) as store:
+        with open_store(work.database, write=True, lock_held=True) as store:
             Writer(store, work, progress.send).serve(receiver, alive)
     except (StoreError, CalibrationError) as error:
         progress.send(Notice("error", str(error)))

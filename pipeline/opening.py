@@ -52,15 +52,21 @@ class Opened:
     lock: WriterLock | None
 
 
-def open_engine(location: Location, *, create: bool, write: bool) -> Opened:
+def open_engine(location: Location, *, create: bool, write: bool, lock_held: bool = False) -> Opened:
     """A connected engine on a database with today's schema.
+
+    Args:
+        location: of the database.
+        create: make it if it is missing.
+        write: become the one writer.
+        lock_held: the process that started this one is the writer, keeps the lock and lets this one write.
 
     Raises:
         StoreError: each subclass of this file that stands for a way to fail.
     """
     check_file(location, create=create)
     may_write = create or write
-    lock = take_lock(location) if may_write else None
+    lock = take_lock(location) if may_write and not lock_held else None
     engine = engine_for(location, write=may_write)
     try:
         with translated(location):
@@ -70,7 +76,7 @@ def open_engine(location: Location, *, create: bool, write: bool) -> Opened:
         if lock:
             lock.release()
         raise
-    if write or not lock:
+    if write or lock is None:
         return Opened(engine, lock)
     engine.dispose()
     lock.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from pipeline.rows import pages
 from pipeline.schema import Identity, Recording, SightingRow, Tracklet
@@ -32,8 +32,17 @@ def remove_recordings(connection: Connection, recordings: Sequence[int]) -> None
         remove_empty_identities(connection, identities)
 
 
+def remove_identities(connection: Connection, identities: Sequence[int]) -> None:
+    """Remove identities, and what other people's sightings say about them as runners-up."""
+    nobody = {"runner_up": None, "runner_up_distance": None, "runner_up_probability": None}
+    rivals = update(SightingRow).where(SightingRow.runner_up.in_(identities))
+    connection.execute(rivals.values(nobody))
+    connection.execute(delete(Identity).where(Identity.id.in_(identities)))
+
+
 def remove_empty_identities(connection: Connection, identities: Iterable[int]) -> None:
     """Remove those of `identities` without any sighting in any version."""
     seen = select(SightingRow.tracklet).where(SightingRow.identity == Identity.id).exists()
     for page in pages(identities):
-        connection.execute(delete(Identity).where(Identity.id.in_(page), ~seen))
+        empty = connection.scalars(select(Identity.id).where(Identity.id.in_(page), ~seen)).all()
+        remove_identities(connection, empty)

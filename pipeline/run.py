@@ -46,6 +46,8 @@ class RunReport:
 def run(config: Config, database: str, *, fresh: bool, command: str, console: Console) -> RunReport:
     """Read every recording of `config` into `database`, link who was seen, and say what came of it.
 
+    This process is the store's one writer all the while; its match worker writes on its behalf.
+
     Args:
         config: cameras and settings.
         database: SQLite file (made if missing) or URL.
@@ -64,16 +66,15 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
             store.forget_recordings([camera.name for camera in config.cameras])
         jobs, skipped, failed = prepare(store, run_id, config.cameras, console)
         identities = store.current_version() or store.new_version("online", "first run")
-    report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
-    state = "failed"
-    try:
-        if jobs:
-            carry_out(jobs, config, database, identities, report, console)
-        state = "interrupted" if report.interrupted else "done"
-    finally:
-        with open_store(database, write=True) as store:
+        report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
+        state = "failed"
+        try:
+            if jobs:
+                carry_out(jobs, config, database, identities, report, console)
+            state = "interrupted" if report.interrupted else "done"
             if state == "done" and jobs:
                 relink(store, config)
+        finally:
             store.end_run(run_id, state)
     report.wall_s = time.monotonic() - started_s
     return report

@@ -81,7 +81,12 @@ class LinkedTracklet(msgspec.Struct, frozen=True):
 
 
 def open_store(
-    url_or_path: str | Path, *, create: bool = False, write: bool = False, clock: Callable[[], int] = now_ns
+    url_or_path: str | Path,
+    *,
+    create: bool = False,
+    write: bool = False,
+    lock_held: bool = False,
+    clock: Callable[[], int] = now_ns,
 ) -> Store:
     """The store in an SQLite file or at a PostgreSQL URL (password: PGPASSWORD or ~/.pgpass).
 
@@ -89,6 +94,7 @@ def open_store(
         url_or_path: file path, or SQLAlchemy URL.
         create: make it if it is missing.
         write: become its one writer and bring an older schema up to date; without it, query only.
+        lock_held: the process that started this one is the writer, keeps the lock and lets this one write.
         clock: now, in UTC epoch ns.
 
     Raises:
@@ -96,7 +102,7 @@ def open_store(
         ReadOnlyStoreError, UnreachableStoreError: see `pipeline.opening`, `pipeline.database`.
     """
     location = locate(url_or_path)
-    opened = open_engine(location, create=create, write=write)
+    opened = open_engine(location, create=create, write=write, lock_held=lock_held)
     return Store(location, opened.engine, opened.lock, clock)
 
 

@@ -116,3 +116,13 @@ def test_a_number_of_an_erased_person_is_never_given_again(tmp_path: Path) -> No
 def test_a_reader_cannot_erase(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db")) as store, pytest.raises(ReadOnlyStoreError):
         forget(store, 1)
+
+
+def test_nothing_about_the_erased_is_left_with_those_they_were_compared_with(tmp_path: Path) -> None:
+    with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        rival = next(s.sighting.tracklet for s in store.load_gallery(1) if s.sighting.identity == 2)
+        claim = Sighting(rival, 2, "ambiguous", 0.4, 0.8, 1, 0.41, 0.79)
+        store.add_sightings(1, [claim])
+        forget(store, 1)
+        left = next(s.sighting for s in store.load_gallery(1) if s.sighting.tracklet == rival)
+    assert (left.runner_up, left.runner_up_distance, left.runner_up_probability) == (None, None, None)

@@ -19,8 +19,10 @@ from rich.console import Console
 
 from pipeline import processes
 from pipeline.config import CameraConfig, Config, WorkersConfig
+from pipeline.database import StoreError
 from pipeline.demo.scene import Scene
 from pipeline.export import ExportedBox, boxes, exported_recordings
+from pipeline.opening import StoreInUseError
 from pipeline.run import RunReport, run
 from pipeline.store import open_store
 
@@ -178,3 +180,26 @@ def test_a_database_in_use_by_another_run_is_refused(scene: Scene, done: Path) -
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "in use" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_nobody_else_can_write_from_the_first_moment_of_a_run_to_its_last(
+    scene: Scene, tmp_path: Path
+) -> None:
+    site, database = tmp_path / "site.yaml", tmp_path / "out.db"
+    site.write_bytes(msgspec.yaml.encode(config_of(scene)))
+    command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(site), "--db", str(database)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    refused: list[bool] = []
+    while process.poll() is None:
+        time.sleep(0.1)
+        try:
+            open_store(database, write=True).close()
+        except StoreInUseError:
+            refused.append(True)
+        except StoreError:
+            continue
+        else:
+            refused.append(False)
+    assert process.returncode == 0, process.communicate()[1]
+    assert refused.count(True) > 20
+    assert True not in refused[refused.index(False) if False in refused else len(refused) :]
