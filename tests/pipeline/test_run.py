@@ -18,13 +18,14 @@ import pytest
 from rich.console import Console
 
 from pipeline import processes
-from pipeline.config import CameraConfig, Config, WorkersConfig
+from pipeline.config import CameraConfig, Config, DetectorConfig, ReidConfig, WorkersConfig
 from pipeline.database import StoreError
 from pipeline.demo.scene import Scene
 from pipeline.export import ExportedBox, boxes, exported_recordings
 from pipeline.opening import StoreInUseError
 from pipeline.run import RunReport, run
 from pipeline.store import open_store
+from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,3 +204,37 @@ def test_nobody_else_can_write_from_the_first_moment_of_a_run_to_its_last(
     assert process.returncode == 0, process.communicate()[1]
     assert refused.count(True) > 20
     assert True not in refused[refused.index(False) if False in refused else len(refused) :]
+
+
+def test_one_worker_and_three_find_the_same_in_three_real_cameras(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "data/videos/nlpr_indoor"
+    videos = [first_frames(source / f"{c}.mp4", tmp_path / f"{c}.mp4", 250) for c in ("cam1", "cam3", "cam4")]
+    cameras = tuple(CameraConfig(name=video.stem, source=str(video)) for video in videos)
+    found = []
+    for workers in (1, 3):
+        config = Config(cameras=cameras, workers=WorkersConfig(cameras=workers, threads=1))
+        database = tmp_path / f"{workers}.db"
+        assert read(config, database).exit_code == 0
+        found.append(exported(database))
+    assert len(found[0]) > 200
+    assert_same(*found)
+
+
+@pytest.mark.gpu
+def test_the_gpu_finds_the_identities_that_the_cpu_finds(scene: Scene, done: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    config = msgspec.structs.replace(
+        config_of(scene), detector=DetectorConfig(device="cuda"), reid=ReidConfig(device="cuda")
+    )
+    assert read(config, tmp_path / "out.db").exit_code == 0
+    assert journeys(exported(tmp_path / "out.db")) == journeys(exported(done))
+
+
+def journeys(found: list[ExportedBox]) -> list[tuple[str, ...]]:
+    """The cameras each person was seen in; half precision may move a box by a pixel and a frame."""
+    people: dict[int, set[str]] = {}
+    for box in found:
+        people.setdefault(box.person, set()).add(box.camera)
+    return sorted(tuple(sorted(cameras)) for cameras in people.values())
