@@ -11,7 +11,7 @@ from typing import Literal
 
 import zmq
 
-from pipeline.messages import MAX_MESSAGE_BYTES, Message, decode, encode
+from pipeline.messages import MAX_MESSAGE_BYTES, Message, MessageError, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,25 @@ class Receiver:
         if not self.socket.poll(timeout_ms, zmq.POLLIN):
             return None
         return decode(self.socket.recv())
+
+    def receive_batch(self, most: int, refuse: Callable[[MessageError], None]) -> list[Message]:
+        """Up to `most` messages that are there already, waiting a moment for the first.
+
+        Args:
+            most: at most so many.
+            refuse: told of each message that is not one of ours.
+        """
+        messages: list[Message] = []
+        while len(messages) < most:
+            try:
+                message = self.receive(0 if messages else POLL_MS)
+            except MessageError as error:
+                refuse(error)
+                continue
+            if message is None:
+                break
+            messages.append(message)
+        return messages
 
     def close(self) -> None:
         """Close at once."""

@@ -86,7 +86,7 @@ class Writer:
         """Store and link until all recordings have ended."""
         reported_s = 0.0
         while self.watermarks and alive():
-            self.update(take(receiver, self.report))
+            self.update(receiver.receive_batch(BATCH, self.refuse))
             self.link(min(self.watermarks.values(), default=None))
             if time.monotonic() - reported_s > PROGRESS_S:
                 reported_s = time.monotonic()
@@ -148,24 +148,13 @@ class Writer:
             self.store.mark_late(self.job.version)
         self.newest_ns = max(self.newest_ns, end_ns)
 
+    def refuse(self, error: MessageError) -> None:
+        """Report a message that is not one of ours."""
+        self.report(Notice("error", f"match: a message was refused: {error}"))
+
     def tell(self) -> None:
         """Report progress."""
         self.report(Progress("match", 0, self.linked, self.stored, 0, dict(self.seconds)))
-
-
-def take(receiver: Receiver, report: Callable[[Message], None]) -> list[Message]:
-    """The messages that are there, waiting a moment for the first."""
-    messages: list[Message] = []
-    while len(messages) < BATCH:
-        try:
-            message = receiver.receive(0 if messages else 200)
-        except MessageError as error:
-            report(Notice("error", f"match: a message was refused: {error}"))
-            continue
-        if message is None:
-            break
-        messages.append(message)
-    return messages
 
 
 def make_matcher(store: Store, config: Config, model: str, new_identity: Callable[[], int]) -> Matcher:

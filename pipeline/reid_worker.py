@@ -81,11 +81,15 @@ def serve(
     alive: Callable[[], bool],
 ) -> None:
     """Embed and pass on, in the order of arrival, until no recording is `running`."""
+
+    def refuse(error: MessageError) -> None:
+        report(Notice("error", f"reid: a message was refused: {error}"))
+
     seconds: defaultdict[str, float] = defaultdict(float)
     batch = GPU_BATCH if embedder.device == "cuda" else 1
     done, reported_s = 0, 0.0
     while running and alive():
-        messages = take(receiver, batch, report)
+        messages = receiver.receive_batch(batch, refuse)
         started = time.perf_counter()
         outgoing = embed_messages(embedder, messages, report)
         seconds["embed"] += time.perf_counter() - started
@@ -97,21 +101,6 @@ def serve(
         if time.monotonic() - reported_s > PROGRESS_S or not running:
             reported_s = time.monotonic()
             report(Progress("reid", 0, done, None, 0, dict(seconds)))
-
-
-def take(receiver: Receiver, most: int, report: Callable[[Message], None]) -> list[Message]:
-    """Up to `most` messages that are there already, waiting a moment for the first."""
-    messages: list[Message] = []
-    while len(messages) < most:
-        try:
-            message = receiver.receive(0 if messages else 200)
-        except MessageError as error:
-            report(Notice("error", f"reid: a message was refused: {error}"))
-            continue
-        if message is None:
-            break
-        messages.append(message)
-    return messages
 
 
 def embed_messages(

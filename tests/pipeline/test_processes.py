@@ -11,8 +11,6 @@ from pipeline.camera_worker import CameraJob
 from pipeline.config import CameraConfig, Config, ReidConfig, WorkersConfig
 from pipeline.messages import Message, Notice
 from pipeline.processes import WorkerDied, run_processes
-from pipeline.store import open_store
-from tests.store_scene import recording
 from tests.video_files import counting_clip
 
 
@@ -21,8 +19,7 @@ def test_the_reason_a_worker_gives_is_heard_before_the_run_ends(tmp_path: Path) 
     camera = CameraConfig(name="hall", source=str(clip), start=datetime(2026, 1, 31, tzinfo=UTC))
     config = Config(workers=WorkersConfig(cameras=1, threads=1), reid=ReidConfig(device="cpu"))
     heard: list[Message] = []
-    with open_store(tmp_path / "a.db", create=True, write=True) as store:
-        job = CameraJob(camera, recording(store, "hall"))
-        with pytest.raises(WorkerDied, match="match worker stopped"):  # we hold the lock it needs
-            run_processes([job], config, database=str(tmp_path / "a.db"), version=1, report=heard.append)
-    assert any(isinstance(said, Notice) and "in use by process" in said.text for said in heard)
+    gone = str(tmp_path / "gone.db")
+    with pytest.raises(WorkerDied, match="match worker stopped"):
+        run_processes([CameraJob(camera, 1)], config, database=gone, version=1, report=heard.append)
+    assert any(isinstance(said, Notice) and "no such database" in said.text for said in heard)
