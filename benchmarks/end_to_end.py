@@ -255,7 +255,7 @@ def matches(found: NDArray[np.float64], truth: NDArray[np.float64]) -> int:
         truth[:, 2:] - truth[:, :2], axis=1
     )
     overlap = inter / np.maximum(area - inter, 1e-9)
-    rows, columns = linear_sum_assignment(-(overlap >= IOU) * (1 + overlap))
+    rows, columns = linear_sum_assignment((overlap >= IOU) * (1 + overlap), maximize=True)
     return int((overlap[rows, columns] >= IOU).sum())
 
 
