@@ -89,7 +89,7 @@ def compare(folder: Path, frames: int) -> dict[str, float | dict[str, float]]:
     pets_truth = {pets.stem: read_truth(pets_source / "gt.txt", PETS_FRAMES)}
     report = json.loads(ours.printed)
     peer_report = json.loads(peer.printed.strip().splitlines()[-1])
-    count = sum(camera["frames"] for camera in report["cameras"])
+    count = sum(recording["frames"] for recording in report["recordings"])
     scored = {
         "ours": score(our_boxes, truth),
         "peer": score(peer_boxes, truth),
