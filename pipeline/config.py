@@ -60,7 +60,7 @@ class DetectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Frames to person boxes."""
 
     weights: str = "weights/person_detector.onnx"
-    size_px: Annotated[int, Meta(ge=32, multiple_of=32)] = 640
+    size_px: Annotated[int, Meta(ge=32, multiple_of=32)] = 512
     """The longer side of the frame as the network sees it."""
     fps: Positive | Literal["max"] = 12.5
     """Frames a second that are detected; those between are interpolated."""
