@@ -190,6 +190,10 @@ def test_nobody_else_can_write_from_the_first_moment_of_a_run_to_its_last(
     site.write_bytes(msgspec.yaml.encode(config_of(scene)))
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(site), "--db", str(database)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    lock = tmp_path / "out.db.lock"
+    while not (lock.is_file() and lock.read_text().strip() == str(process.pid)):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
     refused: list[bool] = []
     while process.poll() is None:
         time.sleep(0.1)
@@ -201,7 +205,8 @@ def test_nobody_else_can_write_from_the_first_moment_of_a_run_to_its_last(
             continue
         else:
             refused.append(False)
-    assert process.returncode == 0, process.communicate()[1]
+    _, said = process.communicate()
+    assert process.returncode == 0, said
     assert refused.count(True) > 20
     assert True not in refused[refused.index(False) if False in refused else len(refused) :]
 
