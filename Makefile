@@ -8,7 +8,8 @@ RUN = $(VENV)/bin/python
 demo: setup                 ## the whole pipeline on a two-camera scene with known truth
 	$(RUN) run_pipeline.py demo --out out/demo
 
-test: setup-dev             ## every test
+test: setup-dev             ## every test; installs the servers that some tests start, where it may
+	sh tests/system_packages.sh
 	$(RUN) -m pytest -q
 
 check: setup-dev            ## style, types and the fast tests

@@ -1,4 +1,4 @@
-"""The same store on a PostgreSQL server: give an empty database in POSTGRES_URL."""
+"""The same store on a PostgreSQL server: the tests' own, or the empty database in POSTGRES_URL."""
 
 from __future__ import annotations
 
@@ -19,18 +19,27 @@ from pipeline.opening import StoreInUseError
 from pipeline.query import UnknownPersonError, people, tracks
 from pipeline.schema import Base
 from pipeline.store import open_store
+from tests.postgres_server import postgres_server, programs
 from tests.store_scene import fill
 
-URL = os.environ.get("POSTGRES_URL", "")
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    given = os.environ.get("POSTGRES_URL", "")
+    if given:
+        yield given
+        return
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed, and POSTGRES_URL names no database")
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    if not URL:
-        pytest.skip("POSTGRES_URL names no PostgreSQL database")
-    fill(URL)  # type: ignore[arg-type]
-    yield URL
-    engine = create_engine(locate(URL).url)
+def url(server: str) -> Iterator[str]:
+    fill(server)  # type: ignore[arg-type]
+    yield server
+    engine = create_engine(locate(server).url)
     with engine.begin() as connection:
         Base.metadata.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
