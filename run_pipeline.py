@@ -15,7 +15,7 @@ if __name__ == "__main__":
 import typer
 from rich.console import Console
 
-from pipeline.config import Config, ConfigError, config_for_sources, load_config
+from pipeline.config import Config, ConfigError, config_for_sources, load_config, replayed
 from pipeline.database import StoreError, StoreFullError
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 query = typer.Typer(no_args_is_help=True, help="Ask the database: people, tracks, journey.")
 app.add_typer(query, name="query")
+correct = typer.Typer(no_args_is_help=True, help="Say who is who: merge, split, undo, history.")
+app.add_typer(correct, name="correct")
 WIDTH = None if sys.stdout.isatty() else 140
 """Of tables and notices; a pipe has no width of its own."""
 out = Console(soft_wrap=True, width=WIDTH)
@@ -35,6 +37,9 @@ err = Console(stderr=True, soft_wrap=True, width=WIDTH)
 Database = Annotated[str, typer.Option("--db", help="SQLite file, or postgresql:// URL.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
+Version = Annotated[
+    int | None, typer.Option(help="Identity version (see `query versions`); the newest if left out.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
@@ -42,15 +47,20 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Video files and folders of numbered frames, or one .yaml configuration."),
+        typer.Argument(help="Videos, folders of numbered frames, camera URLs, or one .yaml configuration."),
     ],
     db: Annotated[str, typer.Option("--db", help="SQLite file (made if missing) or postgresql:// URL.")] = "",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Read again what the database holds already.")
     ] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Replay files as if they were live cameras.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Read recordings: detect, track and link everyone in them into a database.
+    """Read recordings or watch live cameras: detect, track and link everyone in them into a database.
+
+    Live cameras are watched until Ctrl-C.
 
     Example: run_pipeline.py run entrance.mp4 hall.mp4 --db out.db
     """
@@ -58,6 +68,7 @@ def run(
     from pipeline.show import show_run
 
     config = read_config(sources)
+    config = replayed(config) if realtime else config
     database = db or config.database
     if not database:
         fail("say where the result goes: --db out.db")
@@ -75,19 +86,29 @@ def check(
 ) -> None:
     """Say whether every camera of a configuration can be read, and what it delivers."""
     from pipeline.check import check_cameras
+    from pipeline.credentials import hide
     from pipeline.show import show_checks
 
-    checks = check_cameras(read_config(config).cameras)
+    site = hide(read_config(config))
+    checks = check_cameras(site.cameras, live=site.live, secrets=site.secrets)
     show_checks(checks, out, json=json)
     raise typer.Exit(1 if any(c.problem for c in checks) else 0)
 
 
+@app.command()
+def status(db: Database, json: Json = False) -> None:
+    """How a live run is, camera by camera: state, rates, drops, latency, last error."""
+    from pipeline.status_table import show_status
+
+    show_status(db, out, json=json)
+
+
 @query.command()
-def people(db: Database, json: Json = False) -> None:
+def people(db: Database, version: Version = None, json: Json = False) -> None:
     """Everybody in the database: cameras, first and last seen, how certain."""
     from pipeline.show import show_people
 
-    show_people(db, out, json=json)
+    show_people(db, out, version=version, json=json)
 
 
 @query.command()
@@ -96,22 +117,34 @@ def tracks(
     camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, or seconds.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="The same.")] = None,
+    version: Version = None,
     json: Json = False,
 ) -> None:
     """Every tracklet in view between two times."""
     from pipeline.show import show_tracks
 
-    show_tracks(db, out, camera=camera, since=since, until=until, json=json)
+    show_tracks(db, out, camera=camera, since=since, until=until, version=version, json=json)
 
 
 @query.command()
 def journey(
-    person: Annotated[str, typer.Argument(help="P7 or 7.")], db: Database, json: Json = False
+    person: Annotated[str, typer.Argument(help="P7 or 7.")],
+    db: Database,
+    version: Version = None,
+    json: Json = False,
 ) -> None:
     """Where one person went: camera visits in order, gaps between them, how certain each is."""
     from pipeline.show import show_journey
 
-    show_journey(db, person, out, json=json)
+    show_journey(db, person, out, version=version, json=json)
+
+
+@query.command(name="versions")
+def query_versions(db: Database, json: Json = False) -> None:
+    """Every identity version: by whom it was made, and when."""
+    from pipeline.show import show_versions
+
+    show_versions(db, out, json=json)
 
 
 @app.command()
@@ -135,7 +168,7 @@ def export(
     db: Database,
     out_path: Out,
     format: Annotated[Literal["mot", "csv", "json", "parquet"], typer.Option("--format")] = "csv",
-    version: Annotated[int | None, typer.Option(help="Identity version; the newest if left out.")] = None,
+    version: Version = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write tracks for other programs. mot: OUT/<camera>.txt; csv, json, parquet: the file OUT."""
@@ -170,6 +203,114 @@ def forget(
     if not yes and not typer.confirm(f"Erase {person} from {db} for ever?", err=True):
         raise typer.Exit(1)
     show_forget(db, person, out, json=json)
+
+
+@app.command()
+def evaluate(
+    db: Database,
+    truth: Annotated[
+        Path, typer.Option("--truth", help="Folder with gt_<camera>.txt (MOT), .csv, .xml or .json.")
+    ],
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Only some people are labelled: ignore what matches no label.")
+    ] = False,
+    first_frame: Annotated[
+        int, typer.Option(min=0, max=1, help="Number the truth gives the first frame: 1, or 0.")
+    ] = 1,
+    frames: Annotated[str | None, typer.Option(help="Only these frames of the truth, such as 1-320.")] = None,
+    version: Version = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for a calibration plot and pictures of every wrong link.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure tracks and identities against labelled truth: MOTA, IDF1, HOTA, every wrong link."""
+    from pipeline.evaluate.show import show_evaluation
+
+    show_evaluation(
+        db,
+        truth,
+        out,
+        coverage="partial" if partial else "complete",
+        first_frame=first_frame,
+        frames=frames,
+        version=version,
+        plots=plots,
+        json=json,
+    )
+
+
+@app.command()
+def review(
+    db: Database,
+    pictures: Annotated[
+        Path, typer.Option("--pictures", help="Folder for the side-by-side pictures.")
+    ] = Path("out/review"),
+    below: Annotated[
+        float, typer.Option(min=0, max=1, help="Also ask about links stated to be less probable than this.")
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Ask about every ambiguous link: same, different or not sure. Answers survive re-clustering; audited."""
+    from pipeline.show_corrections import show_review
+
+    show_review(db, pictures, out, err, below=below, json=json)
+
+
+@app.command()
+def annotate(
+    db: Database,
+    out_path: Out,
+    trust: Annotated[
+        Literal["confirmed", "everything"], typer.Option(help="Which links are taken for true.")
+    ] = "confirmed",
+    json: Json = False,
+) -> None:
+    """Write truth files (gt_<camera>.txt) from what an operator confirmed, to measure with `evaluate`."""
+    from pipeline.show_corrections import show_annotate
+
+    show_annotate(db, out_path, trust, out, json=json)
+
+
+@correct.command()
+def merge(
+    people: Annotated[list[str], typer.Argument(help="P3 P7: all become the first.")], db: Database
+) -> None:
+    """Say that people are one."""
+    from pipeline.show_corrections import show_merge
+
+    show_merge(db, people, out, err)
+
+
+@correct.command()
+def split(
+    person: Annotated[str, typer.Argument(help="P3")],
+    tracklets: Annotated[list[str], typer.Argument(help="t12 t15: they become a new person.")],
+    db: Database,
+) -> None:
+    """Say that some tracklets of a person show somebody else."""
+    from pipeline.show_corrections import show_split
+
+    show_split(db, person, tracklets, out, err)
+
+
+@correct.command()
+def undo(
+    db: Database,
+    correction: Annotated[int | None, typer.Argument(help="Its number; the last if left out.")] = None,
+) -> None:
+    """Take back a correction or an answer of a review."""
+    from pipeline.show_corrections import show_undo
+
+    show_undo(db, correction, out, err)
+
+
+@correct.command()
+def history(db: Database, json: Json = False) -> None:
+    """Everything that was corrected, answered and undone."""
+    from pipeline.show_corrections import show_corrections
+
+    show_corrections(db, out, json=json)
 
 
 @app.command()
@@ -220,12 +361,13 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from pipeline.processes import WorkerDied
     from pipeline.render import RenderError
     from pipeline.sources import SourceError
+    from pipeline.status import StatusError
     from pipeline.yolo import DetectorError
     from reid.tracklets import CalibrationError
     from reid.weights import WeightsError
 
     weights = (DetectorError, WeightsError, CalibrationError)
-    return (WorkerDied, SourceError, RenderError, PictureError, *weights)
+    return (WorkerDied, SourceError, StatusError, RenderError, PictureError, *weights)
 
 
 if __name__ == "__main__":

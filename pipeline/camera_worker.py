@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.camera_tracks import CameraTracks
 from pipeline.channels import PROGRESS, TRACKLETS, ReceiverGone, Sender, open_context, parent_alive
 from pipeline.config import CameraConfig, Config
 from pipeline.detect import Detections, Detector, DetectorError, load_detector
@@ -24,8 +25,6 @@ from pipeline.messages import (
     Watermark,
 )
 from pipeline.sources import Frame, Grid, Source, SourceError, open_source
-from pipeline.track import Tracker, colours_of
-from pipeline.tracklets import TrackletBuilder
 
 PROGRESS_S = 0.5
 WATERMARK_S = 2.0
@@ -37,6 +36,8 @@ class CameraJob(msgspec.Struct, frozen=True):
 
     camera: CameraConfig
     recording: int
+    attempt: int = 0
+    """How often its worker was started over; a live camera's goes on in the same recording."""
 
 
 class WorkerJob(msgspec.Struct, frozen=True):
@@ -111,13 +112,12 @@ class HostedCamera:
         """Nothing is opened yet; `send` passes messages on, `report` tells the supervisor."""
         self.camera, self.recording = job.camera, job.recording
         self.send, self.report, self.threads = send, report, threads
-        self.tracker = Tracker(config.tracker)
-        self.builder = TrackletBuilder(self.camera.name, self.recording, config.tracklets)
+        self.tracks = CameraTracks(self.camera, self.recording, config)
+        self.builder = self.tracks.builder
         self.grid = Grid(self.camera.detection_fps or config.detector.fps)
         self.source: Source | None = None
         self.frames: Iterator[Frame] = iter(())
         self.read = self.detected = 0
-        self.people: set[int] = set()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.ended = False
         self.reported_s = 0.0
@@ -172,13 +172,7 @@ class HostedCamera:
         """Track one detected frame and send what has closed."""
         started = time.perf_counter()
         self.detected += 1
-        kept = inside(detections, self.camera.roi, frame.image.shape)
-        colours = colours_of(frame.image, kept.boxes)
-        tracked = self.tracker.update(kept.boxes, kept.confidences, frame.time_ns, colours)
-        self.people.update(o.track for o in tracked.observations)
-        closed = self.builder.add(
-            frame.index, frame.time_ns, frame.image, tracked.observations, tracked.ended
-        )
+        closed = self.tracks.update(frame.index, frame.time_ns, frame.image, detections)
         self.seconds["track"] += time.perf_counter() - started
         self.pass_on(closed)
         if self.builder.watermark_ns >= self.watermark_ns + WATERMARK_S * 1e9 or self.watermark_ns < 0:
@@ -229,33 +223,12 @@ class HostedCamera:
         self.reported_s = time.monotonic()
         total = self.source.info.frames if self.source else None
         self.report(
-            Progress(self.camera.name, self.recording, self.read, total, len(self.people), dict(self.seconds))
+            Progress(
+                self.camera.name,
+                self.recording,
+                self.read,
+                total,
+                len(self.tracks.people),
+                dict(self.seconds),
+            )
         )
-
-
-def inside(
-    detections: Detections, roi: tuple[tuple[float, float], ...] | None, shape: tuple[int, ...]
-) -> Detections:
-    """The detections whose feet (middle of the lower edge) are in the region of interest.
-
-    Args:
-        detections: boxes in pixels.
-        roi: polygon in fractions of width and height, or None for the whole picture.
-        shape: (height, width, ...) of the frame.
-    """
-    if roi is None:
-        return detections
-    height, width = shape[:2]
-    feet = [((x1 + x2) / 2 / width, y2 / height) for x1, _, x2, y2 in detections.boxes.tolist()]
-    keep = [in_polygon(x, y, roi) for x, y in feet]
-    return Detections(detections.boxes[keep], detections.confidences[keep])
-
-
-def in_polygon(x: float, y: float, polygon: tuple[tuple[float, float], ...]) -> bool:
-    """Whether a point is inside a polygon (even-odd rule; a point on the lower frame edge counts)."""
-    y = min(y, 1 - 1e-6)
-    crossings = 0
-    for (x1, y1), (x2, y2) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
-        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
-            crossings += 1
-    return crossings % 2 == 1

@@ -85,6 +85,14 @@ class Sender:
                 raise ReceiverGone(f"channel {self.channel.name} is full and its receiver is gone")
         self.socket.send(data, copy=False)
 
+    def offer(self, message: Message) -> bool:
+        """Send if there is room at once, and say whether there was."""
+        try:
+            self.socket.send(encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
     def close(self) -> None:
         """Hand over what still waits, then close."""
         self.socket.close()

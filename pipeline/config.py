@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -19,6 +20,9 @@ Name = Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$")]
 
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+DEVICES = "/dev/video"
+SCHEMES = ("rtsp", "rtsps", "http", "https")
+"""Of live sources; anything else a library might open is refused."""
 
 
 class ConfigError(ValueError):
@@ -29,7 +33,13 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """One camera: where its frames come from and what is known about it."""
 
     name: Name
-    source: str
+    source: str = ""
+    """Video file, folder of pictures or URL; may hold {username} and {password}."""
+    url_env: str | None = None
+    """Instead of `source`: the environment variable, or name in `secrets`, that holds the URL."""
+    username_env: str | None = None
+    """The same for the user name that a live camera asks for, and its password."""
+    password_env: str | None = None
     start: datetime | None = None
     """When the recording begins, with a UTC offset. None: the camera's clock is unknown."""
     clock: Literal["known", "unknown"] | None = None
@@ -38,6 +48,12 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Overrides the file's time stamps: frame i is at i / fps seconds."""
     detection_fps: Positive | Literal["max"] | None = None
     """Overrides `detector.fps` for this camera."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP brings its packets."""
+    decode: Literal["auto", "cpu", "cuda", "qsv"] = "cpu"
+    """What decodes a live stream; auto: CUDA where there is a driver. cuda and qsv fall back to the CPU."""
+    realtime: bool = False
+    """A file is replayed at the speed it was recorded at, as if it were a live camera."""
     rotation: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise, on top of what the file itself asks for."""
     roi: tuple[tuple[Fraction, Fraction], ...] | None = None
@@ -46,9 +62,14 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Cameras that see some of the same ground, where one person may be seen twice at once."""
 
     @property
+    def live(self) -> bool:
+        """Whether the source is watched as it happens, rather than read as fast as it can be."""
+        return self.realtime or bool(self.url_env) or "://" in self.source or self.source.startswith(DEVICES)
+
+    @property
     def clock_known(self) -> bool:
         """Whether times of this camera can be compared with other cameras'."""
-        return self.clock == "known" if self.clock else self.start is not None
+        return self.clock == "known" if self.clock else self.live or self.start is not None
 
     @property
     def start_ns(self) -> int:
@@ -127,13 +148,41 @@ class MatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Crops an identity keeps in the gallery."""
 
 
+class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Cameras that are watched as it happens."""
+
+    fps: Positive | Literal["max"] = 5.0
+    """Frames a second that are detected, in place of `detector.fps`; fewer when the machine is short."""
+    connect_s: Positive = 5.0
+    """A camera that has not answered by then is tried again."""
+    stall_s: Positive = 5.0
+    """A camera without a new frame for so long is connected anew."""
+    frozen_s: Positive = 10.0
+    """The same picture for so long means that the camera hangs."""
+    backoff_s: Positive = 0.5
+    """Longest wait before the first new try; it doubles with each one, and chance picks a time below it."""
+    backoff_cap_s: Positive = 30.0
+    """It grows no longer than this."""
+    bridge_s: Annotated[float, Meta(ge=0)] = 3.0
+    """Someone in view before and after a loss of the picture this long or shorter is one track."""
+    first_part_s: Positive = 1.0
+    """The first part of a presence ends after this, so that newcomers are known soon."""
+
+
 class WorkersConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How many processes do the work."""
 
     cameras: Annotated[int, Meta(ge=0)] = 0
-    """Camera worker processes; 0: one per camera, at most one per core."""
+    """Camera worker processes; 0: one per camera, at most two per core."""
     threads: Annotated[int, Meta(ge=0)] = 0
     """Compute threads of each camera worker; 0: the cores shared out evenly."""
+
+
+class StatusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a live run tells how it is."""
+
+    port: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    """Serves /health and /metrics on 127.0.0.1; 0: any free port; null: not served."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -142,12 +191,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cameras: tuple[CameraConfig, ...] = ()
     database: str | None = None
     """SQLite file, or an SQLAlchemy URL."""
+    secrets: str | None = None
+    """File of NAME=value lines with mode 0600, for names that are not in the environment."""
     detector: DetectorConfig = DetectorConfig()
     tracker: TrackerConfig = TrackerConfig()
     tracklets: TrackletConfig = TrackletConfig()
     reid: ReidConfig = ReidConfig()
     matcher: MatcherConfig = MatcherConfig()
+    live: LiveConfig = LiveConfig()
     workers: WorkersConfig = WorkersConfig()
+    status: StatusConfig = StatusConfig()
 
 
 def load_config(path: Path) -> Config:
@@ -170,7 +223,8 @@ def load_config(path: Path) -> Config:
         msgspec.structs.replace(camera, source=resolve_source(camera.source, path.parent))
         for camera in config.cameras
     )
-    return msgspec.structs.replace(config, cameras=cameras)
+    secrets = config.secrets and resolve_source(config.secrets, path.parent)
+    return msgspec.structs.replace(config, cameras=cameras, secrets=secrets)
 
 
 def parse_config(tree: Any) -> Config:
@@ -198,19 +252,31 @@ def config_for_sources(sources: list[str]) -> Config:
     return Config(cameras=cameras)
 
 
+def replayed(config: Config) -> Config:
+    """The configuration with every file replayed as if it were a live camera."""
+    cameras = tuple(c if c.live else msgspec.structs.replace(c, realtime=True) for c in config.cameras)
+    return msgspec.structs.replace(config, cameras=cameras)
+
+
 def shipped(path: str) -> Path:
     """A file as given, or, where there is none, the one of that name that ships with this program."""
     return Path(path) if Path(path).is_file() else REPOSITORY / path
 
 
 def camera_name(source: str) -> str:
-    """A camera's name from its source: the stem, with what a name may not hold replaced by '-'."""
-    return re.sub(r"[^\w.-]", "-", Path(source).resolve().stem)[:64] or "camera"
+    """A camera's name from its source: the last part of its path, with what a name may not hold as '-'."""
+    if "://" in source:
+        url = urlsplit(source)
+        stem = url.path.rstrip("/").rpartition("/")[2] or url.hostname or ""
+    else:
+        stem = Path(source).resolve().stem
+    return re.sub(r"[^\w.-]", "-", stem)[:64] or "camera"
 
 
 def resolve_source(source: str, folder: Path) -> str:
     """A source relative to the configuration file's folder, made independent of it."""
-    return source if "://" in source or Path(source).is_absolute() else str(folder / source)
+    whole = not source or "://" in source or Path(source).is_absolute()
+    return source if whole else str(folder / source)
 
 
 def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
@@ -218,7 +284,7 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
     names = [camera.name for camera in cameras]
     for camera in cameras:
         if names.count(camera.name) > 1:
-            sources = ", ".join(c.source for c in cameras if c.name == camera.name)
+            sources = ", ".join(c.source.rpartition("@")[2] for c in cameras if c.name == camera.name)
             raise ConfigError(
                 f"two sources are named {camera.name!r} ({sources}): name them in a config file"
             )
@@ -229,6 +295,11 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
                 )
         if camera.start is not None and camera.start.tzinfo is None:
             raise ConfigError(f"cameras.{camera.name}.start: add a UTC offset, as in 2026-01-31T08:00:00Z")
+        if bool(camera.source) == bool(camera.url_env):
+            raise ConfigError(f"cameras.{camera.name}: needs either source or url_env")
+        scheme = camera.source.partition("://")[0]
+        if "://" in camera.source and scheme not in SCHEMES:
+            raise ConfigError(f"cameras.{camera.name}.source: {scheme}:// is not one of {', '.join(SCHEMES)}")
         if camera.roi is not None and len(camera.roi) < 3:
             raise ConfigError(f"cameras.{camera.name}.roi: a polygon needs at least 3 points")
 

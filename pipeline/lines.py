@@ -99,11 +99,11 @@ def check_row(check: CameraCheck) -> list[Text]:
     return [
         Text(check.camera),
         Text(f"{check.width} x {check.height}"),
-        Text(f"{check.fps:g} fps"),
+        Text(f"{check.fps:g} fps" if check.fps else "-"),
         Text("live" if check.duration_s is None else span_text(check.duration_s)),
         Text("known" if check.clock_known else "unknown"),
         Text(span_text(check.first_frame_s or 0.0)),
-        Text("ok", style="green"),
+        Text("ok" if check.codec is None else f"ok, {check.codec}", style="green"),
     ]
 
 

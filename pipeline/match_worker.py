@@ -14,6 +14,7 @@ from pipeline.channels import EMBEDDED, PROGRESS, Receiver, Sender, open_context
 from pipeline.config import Config
 from pipeline.database import StoreError
 from pipeline.gallery import FprGallery
+from pipeline.jumps import pieces
 from pipeline.match import Matcher, Place
 from pipeline.messages import (
     Message,
@@ -43,6 +44,8 @@ class MatchJob(msgspec.Struct, frozen=True):
     config: Config
     database: str
     version: int
+    ready: ModelReady | None = None
+    """The model in use, where the matcher is started over."""
 
 
 def main(job: bytes) -> None:
@@ -81,6 +84,7 @@ class Writer:
         self.linked = self.stored = 0
         self.seconds: dict[str, float] = {"store": 0.0, "match": 0.0}
         self.matcher: Matcher | None = None
+        self.update([job.ready] if job.ready else [])
 
     def serve(self, receiver: Receiver, alive: Callable[[], bool]) -> None:
         """Store and link until all recordings have ended."""
@@ -98,8 +102,7 @@ class Writer:
         started = time.perf_counter()
         tracklets = [m for m in messages if isinstance(m, TrackletEmbedded)]
         if tracklets:
-            self.store.add_tracklets(tracklets)
-            self.stored += len(tracklets)
+            self.keep(tracklets)
         for message in messages:
             if isinstance(message, Watermark) and message.recording in self.watermarks:
                 self.watermarks[message.recording] = message.time_ns
@@ -121,12 +124,23 @@ class Writer:
                 )
         self.seconds["store"] += time.perf_counter() - started
 
+    def keep(self, tracklets: list[TrackletEmbedded]) -> None:
+        """Store tracklets, those that show two people in pieces."""
+        cut = [pieces(tracklet) for tracklet in tracklets]
+        closed_ns = {
+            piece.tracklet.key: int(tracklet.tracklet.times_ns[-1])
+            for tracklet, found in zip(tracklets, cut, strict=True)
+            for piece in found[:-1]
+        }
+        self.store.add_tracklets([piece for found in cut for piece in found], closed_ns)
+        self.stored += sum(map(len, cut))
+
     def start_matching(self, model: str) -> None:
         """Make the matcher for a model, with everybody this model has seen before."""
         self.matcher = make_matcher(self.store, self.job.config, model, self.store.new_identity)
         for known in self.store.load_gallery(self.job.version):
             self.matcher.restore(known.tracklet, known.sighting)
-            self.newest_ns = max(self.newest_ns, known.tracklet.end_ns)
+            self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
 
     def link(self, until_ns: int | None) -> None:
         """Link every stored tracklet that ended before `until_ns`; all of them for None."""
@@ -135,18 +149,18 @@ class Writer:
         started = time.perf_counter()
         last_ns = None if until_ns is None else until_ns - 1
         for tracklet in self.store.unlinked(last_ns, self.job.version):
-            self.mind_order(tracklet.end_ns)
+            self.mind_order(tracklet.due_ns)
             self.store.add_sightings(self.job.version, self.matcher.update(tracklet))
             self.linked += 1
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
         self.seconds["match"] += time.perf_counter() - started
 
-    def mind_order(self, end_ns: int) -> None:
+    def mind_order(self, due_ns: int) -> None:
         """Note the first tracklet older than one linked before: the run ends with linking all again."""
-        if end_ns < self.newest_ns and not self.late:
+        if due_ns < self.newest_ns and not self.late:
             self.late = True
             self.store.mark_late(self.job.version)
-        self.newest_ns = max(self.newest_ns, end_ns)
+        self.newest_ns = max(self.newest_ns, due_ns)
 
     def refuse(self, error: MessageError) -> None:
         """Report a message that is not one of ours."""

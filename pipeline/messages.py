@@ -13,6 +13,8 @@ MAX_MESSAGE_BYTES = 64 << 20
 ARRAY_CODE = 1
 RecordingState = Literal["done", "short", "failed", "interrupted"]
 """How a recording ended; `short`: before the length its container declares."""
+CameraState = Literal["connecting", "live", "stalled", "frozen", "reconnecting", "stopped"]
+"""How a live camera is."""
 ARRAY_DTYPES = ("uint8", "int8", "int32", "int64", "float16", "float32")
 
 
@@ -46,7 +48,7 @@ class Embedding(msgspec.Struct, frozen=True):
 
 
 class ModelReady(msgspec.Struct, frozen=True, tag=True):
-    """ReID worker -> matcher: the weights whose embeddings will follow."""
+    """ReID worker -> matcher, and -> supervisor: the weights whose embeddings will follow."""
 
     model: str
     calibration: dict[str, Any] | None
@@ -121,6 +123,31 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     """Seconds spent so far in each stage, for this recording or worker."""
 
 
+class CameraHealth(msgspec.Struct, frozen=True, tag=True):
+    """camera worker -> supervisor, once a second: how a live camera is; may be lost. Names no URL."""
+
+    camera: str
+    recording: int
+    state: CameraState
+    since_ns: int
+    """When it got into this state, UTC."""
+    frames_in: int = 0
+    """Frames that arrived since the run began."""
+    frames_detected: int = 0
+    dropped: dict[str, int] = {}
+    """Frames not detected, by 'stage:reason'."""
+    fps_in: float = 0.0
+    fps_detected: float = 0.0
+    latency_p50_s: float | None = None
+    """From a frame's arrival to the end of its detection and tracking; None: nothing detected of late."""
+    latency_p95_s: float | None = None
+    reconnects: int = 0
+    last_error: str = ""
+    clock_offset_s: float | None = None
+    """The sender's clock minus ours; None: the stream does not tell."""
+    clock_uncertainty_s: float | None = None
+
+
 Message = (
     ModelReady
     | TrackletClosed
@@ -130,6 +157,7 @@ Message = (
     | RecordingEnded
     | Progress
     | Notice
+    | CameraHealth
 )
 
 

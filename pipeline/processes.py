@@ -19,8 +19,9 @@ from pipeline import camera_worker, match_worker, reid_worker
 from pipeline.camera_worker import CameraJob, WorkerJob
 from pipeline.channels import PROGRESS, TRACKLETS, Context, Receiver, Sender, open_context, socket_folder
 from pipeline.config import Config
+from pipeline.live import worker as live_worker
 from pipeline.match_worker import MatchJob
-from pipeline.messages import Message, MessageError, Notice, RecordingEnded
+from pipeline.messages import Message, MessageError, ModelReady, Notice, RecordingEnded
 from pipeline.reid_worker import ReidJob
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -30,6 +31,10 @@ STOP_S = 30.0
 """How long the processes of a stopped run may take to hand over what they hold."""
 END_S = 5.0
 """How long workers that have done their part may take to end."""
+RESTARTS, RESTARTS_S = 10, 60.0
+"""A live run starts at most so many dead workers over in so many seconds."""
+PROVEN_S = 30.0
+"""A worker that ran for so long was not wrongly configured."""
 LINKED_S = 600.0
 """How long the matcher may take after the last camera ended."""
 
@@ -42,6 +47,7 @@ class Worker:
     process: Any
     jobs: tuple[CameraJob, ...] = ()
     first_try: bool = True
+    started_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -54,6 +60,12 @@ class Run:
     folder: Path
     report: Callable[[Message], None]
     threads: int
+    jobs: tuple[CameraJob, ...]
+    started: Callable[[str, int], None]
+    """Told the name and process id of every worker."""
+    ready: ModelReady | None = None
+    restarts: list[float] = field(default_factory=list)
+    """When workers of a live run were started over, s."""
     stop: Any = field(default_factory=SPAWN.Event)
     ended: set[int] = field(default_factory=set)
     workers: list[Worker] = field(default_factory=list)
@@ -70,6 +82,7 @@ def run_processes(
     database: str,
     version: int,
     report: Callable[[Message], None],
+    started: Callable[[str, int], None] = lambda name, process: None,
 ) -> bool:
     """Run every camera of `jobs` through to the store; False when the user stopped it.
 
@@ -78,19 +91,20 @@ def run_processes(
         config: the run's configuration.
         database: path or URL of the store, which exists.
         version: identity version the sightings go to.
-        report: gets every `Progress` and `Notice`.
+        report: gets every `Progress`, `Notice` and `CameraHealth`.
+        started: gets the name and process id of every worker.
 
     Raises:
         WorkerDied: the ReID worker or the match worker crashed; what was stored is kept.
     """
-    shares = share_out(jobs, worker_count(config, len(jobs)))
+    shares = dealt(jobs, config)
     threads = config.workers.threads or max(1, cores() // len(shares))
-    run = Run(config, database, version, socket_folder(), report, threads)
+    run = Run(config, database, version, socket_folder(), report, threads, tuple(jobs), started)
     context = open_context()
     progress = Receiver(context, run.folder, PROGRESS)
     try:
-        recordings = tuple(job.recording for job in jobs)
-        start_shared(run, recordings)
+        for name in ("reid", "match"):
+            start_shared(run, name)
         for number, share in enumerate(shares):
             start_camera_worker(run, f"camera-worker-{number}", share)
         with interruptible(run):
@@ -113,28 +127,37 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def dealt(jobs: Sequence[CameraJob], config: Config) -> list[tuple[CameraJob, ...]]:
+    """The cameras of each worker; live ones and recordings never share one, for recordings wait."""
+    live = [job for job in jobs if job.camera.live]
+    recorded = [job for job in jobs if not job.camera.live]
+    kinds = [kind for kind in (recorded, live) if kind]
+    return [share for kind in kinds for share in share_out(kind, worker_count(config, len(kind)))]
+
+
 def share_out(jobs: Sequence[CameraJob], workers: int) -> list[tuple[CameraJob, ...]]:
     """The cameras dealt out to so many workers, in turn."""
     return [tuple(jobs[i::workers]) for i in range(workers)]
 
 
-def start_shared(run: Run, recordings: tuple[int, ...]) -> None:
-    """Start the two workers there is one of."""
+def start_shared(run: Run, name: str) -> None:
+    """Start one of the two workers there is one of, `reid` or `match`."""
     folder = str(run.folder)
-    reid = ReidJob(folder, recordings, run.config.reid)
-    match = MatchJob(folder, recordings, run.config, run.database, run.version)
-    start(run, Worker("reid", SPAWN.Process(target=reid_worker.main, args=(msgspec.msgpack.encode(reid),))))
-    start(
-        run, Worker("match", SPAWN.Process(target=match_worker.main, args=(msgspec.msgpack.encode(match),)))
-    )
+    recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
+    job: msgspec.Struct
+    if name == "reid":
+        main, job = reid_worker.main, ReidJob(folder, recordings, run.config.reid)
+    else:
+        main = match_worker.main
+        job = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
+    start(run, Worker(name, SPAWN.Process(target=main, args=(msgspec.msgpack.encode(job),), name=name)))
 
 
 def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
-    """Start a camera worker for `jobs`."""
+    """Start a worker for `jobs`, which are all live or all recorded."""
     job = WorkerJob(name, str(run.folder), jobs, run.config, run.threads)
-    process = SPAWN.Process(
-        target=camera_worker.main, args=(msgspec.msgpack.encode(job), StopFlag(run.stop)), name=name
-    )
+    main = live_worker.main if jobs[0].camera.live else camera_worker.main
+    process = SPAWN.Process(target=main, args=(msgspec.msgpack.encode(job), StopFlag(run.stop)), name=name)
     start(run, Worker(name, process, jobs, first_try))
 
 
@@ -160,6 +183,7 @@ def start(run: Run, worker: Worker) -> None:
         for signum, handler in before.items():
             signal.signal(signum, handler)
     run.workers.append(worker)
+    run.started(worker.name, worker.process.pid)
 
 
 def restore_threads(threads: str | None) -> None:
@@ -180,6 +204,8 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
                 pass_reports(run, progress)
                 return
             run.workers.remove(worker)
+            if start_over(run, worker):
+                continue
             if worker.jobs:
                 mind_camera_worker(run, worker, context)
             elif worker.process.exitcode != 0:
@@ -208,7 +234,35 @@ def pass_reports(run: Run, progress: Receiver) -> None:
         wait_ms = 0
         if isinstance(message, RecordingEnded):
             run.ended.add(message.recording)
-        run.report(message)
+        if isinstance(message, ModelReady):
+            run.ready = message
+        else:
+            run.report(message)
+
+
+def start_over(run: Run, worker: Worker) -> bool:
+    """Whether a worker that ended was started again: a live run goes on, unless it fails all the time.
+
+    A worker that ends at once with an error of its own would do so again. Live cameras go on in the same
+    recording; the matcher finds its gallery in the store. What the dead worker held in its hands is lost.
+    """
+    now_s = time.monotonic()
+    live = any(job.camera.live for job in worker.jobs or run.jobs)
+    ended = worker.process.exitcode == 0
+    hopeless = worker.process.exitcode > 0 and now_s - worker.started_s < PROVEN_S
+    run.restarts = [when for when in run.restarts if now_s - when < RESTARTS_S]
+    if not live or ended or hopeless or run.stop.is_set() or len(run.restarts) >= RESTARTS:
+        return False
+    run.restarts.append(now_s)
+    code = worker.process.exitcode
+    run.report(Notice("warning", f"the {worker.name} worker stopped (exit code {code}); starting it over"))
+    if worker.jobs:
+        left = [job for job in worker.jobs if job.recording not in run.ended]
+        jobs = tuple(msgspec.structs.replace(job, attempt=job.attempt + 1) for job in left)
+        start_camera_worker(run, worker.name, jobs)
+    else:
+        start_shared(run, worker.name)
+    return True
 
 
 def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:

@@ -60,7 +60,9 @@ def main(job: bytes) -> None:
         backbone = Path(work.config.backbone) if work.config.backbone else None
         embedder = load_embedder(shipped(work.config.weights), device=work.config.device, backbone=backbone)
         progress.send(Notice("info", embedder.terms))
-        sender.send(ModelReady(embedder.model_id, embedder.calibration))
+        ready = ModelReady(embedder.model_id, embedder.calibration)
+        sender.send(ready)
+        progress.send(ready)
         serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive)
     except WeightsError as error:
         progress.send(Notice("error", str(error)))

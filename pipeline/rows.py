@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -48,6 +47,13 @@ class StoredTracklet(msgspec.Struct, frozen=True):
     model: str
     """Empty where there is no crop."""
     crops: tuple[StoredCrop, ...]
+    closed_ns: int | None = None
+    """When the track it was cut from ended (see `pipeline.jumps`); None: its own end."""
+
+    @property
+    def due_ns(self) -> int:
+        """Its place in the order of linking."""
+        return self.end_ns if self.closed_ns is None else self.closed_ns
 
     @property
     def embeddings(self) -> tuple[Embedding, ...]:
@@ -55,8 +61,10 @@ class StoredTracklet(msgspec.Struct, frozen=True):
         return tuple(crop.embedding for crop in self.crops)
 
 
-def insert_tracklets(connection: Connection, batch: Sequence[TrackletEmbedded]) -> None:
-    """Insert what is not there yet.
+def insert_tracklets(
+    connection: Connection, batch: Sequence[TrackletEmbedded], closed_ns: Mapping[TrackletKey, int]
+) -> None:
+    """Insert what is not there yet; `closed_ns` of those that are not linked in the order of their own end.
 
     Raises:
         ValueError, UnknownRecordingError: see `Store.add_tracklets`.
@@ -66,7 +74,8 @@ def insert_tracklets(connection: Connection, batch: Sequence[TrackletEmbedded]) 
         check_shapes(item)
     check_recordings(connection, {key.recording for key in fresh})
     models = model_ids(connection, {item.model for item in fresh.values() if item.embeddings})
-    numbers = new_rows(connection, Tracklet, [tracklet_row(item.tracklet) for item in fresh.values()])
+    rows = [tracklet_row(item.tracklet) | {"closed_ns": closed_ns.get(key)} for key, item in fresh.items()]
+    numbers = new_rows(connection, Tracklet, rows)
     boxes: list[dict[str, Any]] = []
     crops: list[dict[str, Any]] = []
     vectors: list[dict[str, Any]] = []
@@ -190,6 +199,7 @@ def read_tracklets(
         Tracklet.part,
         Tracklet.start_ns,
         Tracklet.end_ns,
+        Tracklet.closed_ns,
     )
     query = select(*tracklet, Camera.name).join(Recording, Tracklet.recording == Recording.id).join(Camera)
     rows = connection.execute(query.where(Tracklet.id.in_(ids))).all()
@@ -207,6 +217,7 @@ def stored_tracklet(row: Any, crops: Sequence[Any]) -> StoredTracklet:
         end_ns=row.end_ns,
         model=crops[0].name if crops else "",
         crops=tuple(StoredCrop(crop.id, crop.frame, crop.quality, embedding(crop)) for crop in crops),
+        closed_ns=row.closed_ns,
     )
 
 
@@ -255,9 +266,3 @@ def pages(items: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(items)
     while page := list(islice(iterator, PAGE)):
         yield page
-
-
-def without_credentials(text: str) -> str:
-    """The text with user and password cut out of every URL in it, and URL queries emptied."""
-    text = re.sub(r"(\w://)[^/\s\"'@]*(?:@[^/\s\"'@]*)*@", r"\1", text)
-    return re.sub(r"(\w://[^\s\"'?]*\?)[^\s\"']+", r"\1...", text)

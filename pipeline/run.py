@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.camera_worker import CameraJob
 from pipeline.config import CameraConfig, Config
-from pipeline.messages import RecordingEnded
+from pipeline.credentials import hide
+from pipeline.messages import CameraHealth, Message, RecordingEnded
+from pipeline.metrics import serve_status
 from pipeline.processes import run_processes
 from pipeline.progress import RunDisplay
 from pipeline.relink import relink
 from pipeline.sources import SourceError, source_fingerprint
+from pipeline.status import StatusBoard
 from pipeline.store import Store, open_store
 
 
@@ -60,6 +66,7 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
         WorkerDied: a worker all cameras need crashed; what was stored is kept.
     """
     started_s = time.monotonic()
+    config = hide(config)
     with open_store(database, create=True, write=True) as store:
         run_id = store.begin_run(command=command, config=config, software=software_version())
         if fresh:
@@ -72,7 +79,7 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
             if jobs:
                 carry_out(jobs, config, database, identities, report, console)
             state = "interrupted" if report.interrupted else "done"
-            if state == "done" and jobs:
+            if state == "done" and jobs and not any(job.camera.live for job in jobs):
                 relink(store, config)
         finally:
             store.end_run(run_id, state)
@@ -89,13 +96,13 @@ def prepare(
     failed: dict[str, str] = {}
     for camera in cameras:
         try:
-            fingerprint = source_fingerprint(camera)
+            fingerprint = content(camera)
         except SourceError as error:
             failed[camera.name] = str(error)
             console.print(f"{camera.name}: {error}", style="bold red", markup=False, highlight=False)
             continue
         row = store.camera_id(camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
-        earlier = store.find_recording(row, fingerprint)
+        earlier = store.find_recording(row, fingerprint) if fingerprint else None
         if earlier and earlier.finished:
             skipped.append(camera.name)
             console.print(
@@ -103,10 +110,25 @@ def prepare(
             )
             continue
         recording = store.start_recording(
-            run=run_id, camera=row, source=camera.source, fingerprint=fingerprint, start_ns=camera.start_ns
+            run=run_id,
+            camera=row,
+            source=camera.source,
+            fingerprint=fingerprint,
+            start_ns=time.time_ns() if camera.live else camera.start_ns,
         )
         jobs.append(CameraJob(camera, recording))
     return jobs, tuple(skipped), failed
+
+
+def content(camera: CameraConfig) -> str | None:
+    """The fingerprint of a recording; None for what is watched live.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    if camera.realtime and not camera.url_env and not Path(camera.source).is_file():
+        raise SourceError(f"{camera.source}: only a video file can be replayed in real time")
+    return None if camera.live else source_fingerprint(camera)
 
 
 def carry_out(
@@ -114,15 +136,35 @@ def carry_out(
 ) -> None:
     """Run the processes, filling in the report."""
     names = {job.recording: job.camera.name for job in jobs}
-    with RunDisplay(names, console) as display:
+    recorded = [job for job in jobs if not job.camera.live]
+    with RunDisplay(names, console) as display, ExitStack() as stack:
+        board = None
+        if len(recorded) < len(jobs):
+            board = stack.enter_context(StatusBoard(database))
+            stack.enter_context(serve_status(board.status, config.status.port))
         try:
-            finished = run_processes(jobs, config, database=database, version=version, report=display)
-            report.interrupted = not finished
+            finished = run_processes(
+                jobs,
+                config,
+                database=database,
+                version=version,
+                report=partial(show, display, board),
+                started=board.processes.__setitem__ if board else lambda name, process: None,
+            )
+            report.interrupted = not finished and bool(recorded)
         except KeyboardInterrupt:
             report.interrupted = True
     report.ended = {names[recording]: ended for recording, ended in display.ended.items()}
     report.stage_s = display.seconds
     report.source_s = sum(ended.duration_s for ended in report.ended.values())
+
+
+def show(display: RunDisplay, board: StatusBoard | None, message: Message) -> None:
+    """Put a worker's report where people and programs look for it."""
+    if board and isinstance(message, CameraHealth):
+        board.update(message)
+    else:
+        display(message)
 
 
 def software_version() -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema this program knows, oldest first; the last is the one it works with."""
 
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -111,12 +111,15 @@ class Tracklet(Base):
     )
     id: Mapped[Serial]
     recording: Mapped[int] = owner("recordings.id")
-    track: Mapped[int]
+    track: Mapped[int] = mapped_column(Id)
+    """Negative for a piece that was cut off a track which jumped to somebody else."""
     part: Mapped[int]
     first_frame: Mapped[int]
     last_frame: Mapped[int]
     start_ns: Mapped[TimeNs]
     end_ns: Mapped[TimeNs]
+    closed_ns: Mapped[TimeNs | None]
+    """When the track it was cut from ended: it is linked in that order; None: its own end."""
     boxes: Mapped[int]
     confidence: Mapped[float]
 
@@ -218,6 +221,43 @@ class SightingRow(Base):
     runner_up_distance: Mapped[float | None]
     runner_up_probability: Mapped[float | None]
     evidence: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
+
+
+class CorrectionRow(Base):
+    """What an operator said about who is who; nothing is ever changed here, `undo` is one more row."""
+
+    __tablename__ = "corrections"
+    __table_args__ = NEVER_REUSED
+    id: Mapped[Serial]
+    time_ns: Mapped[TimeNs]
+    kind: Mapped[Text]
+    version: Mapped[int | None] = mapped_column(
+        Id, ForeignKey("identity_versions.id", ondelete="SET NULL"), index=True
+    )
+    """The identity version it was carried out in."""
+    undoes: Mapped[int | None] = mapped_column(
+        Id, ForeignKey("corrections.id", ondelete="CASCADE"), index=True
+    )
+    note: Mapped[Text]
+
+
+class CorrectionMember(Base):
+    """One tracklet that a correction is about."""
+
+    __tablename__ = "correction_members"
+    correction: Mapped[int] = owner_key("corrections.id")
+    tracklet: Mapped[int] = mapped_column(
+        Id, ForeignKey("tracklets.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    )
+    side: Mapped[int]
+    """0 or 1: the two sides are the same person, or are not."""
+    before: Mapped[int | None] = mapped_column(
+        Id, ForeignKey("identities.id", ondelete="SET NULL"), index=True
+    )
+    """The identity it was filed under."""
+    after: Mapped[int | None] = mapped_column(
+        Id, ForeignKey("identities.id", ondelete="SET NULL"), index=True
+    )
 
 
 class AuditEntry(Base):

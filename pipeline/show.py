@@ -30,7 +30,8 @@ from pipeline.lines import (
 from pipeline.phrases import count_text
 from pipeline.query import parse_person, people, recordings, tracks
 from pipeline.store import open_store
-from pipeline.times import parse_time, with_utc
+from pipeline.times import iso, parse_time, with_utc
+from pipeline.versions import versions
 
 if TYPE_CHECKING:
     from pipeline.check import CameraCheck
@@ -41,14 +42,33 @@ NO_CLOCK = "times count from the start of each recording: the order across camer
 MAX_COLUMNS = 1000
 
 
-def show_people(database: str, out: Console, *, json: bool = False) -> None:
+def show_versions(database: str, out: Console, *, json: bool = False) -> None:
+    """Print every identity version.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with open_store(database) as store:
+        found = versions(store)
+    if json:
+        print_json(out, {"versions": found})
+        return
+    table = plain_table("version", "made (UTC)", "by", "people", "tracklets", "")
+    for one in found:
+        table.add_row(
+            str(one.version), iso(one.created_ns), one.kind, str(one.people), str(one.tracklets), one.note
+        )
+    print_table(out, table, empty="nobody has been identified yet")
+
+
+def show_people(database: str, out: Console, *, version: int | None = None, json: bool = False) -> None:
     """Print everybody in the database.
 
     Raises:
         StoreError: the database cannot be read.
     """
     with open_store(database) as store:
-        found = people(store)
+        found = people(store, version=version)
     if json:
         print_json(out, {"people": found})
         return
@@ -67,6 +87,7 @@ def show_tracks(
     camera: str | None = None,
     since: str | None = None,
     until: str | None = None,
+    version: int | None = None,
     json: bool = False,
 ) -> None:
     """Print every tracklet of a camera (None: of all) in view between two times, as `times.parse_time` reads.
@@ -76,7 +97,7 @@ def show_tracks(
     """
     limits = {"from_ns": parse_time(since) if since else None, "to_ns": parse_time(until) if until else None}
     with open_store(database) as store:
-        found = tracks(store, camera=camera, **limits)
+        found = tracks(store, camera=camera, version=version, **limits)
     if json:
         print_json(out, {"tracks": found})
         return
@@ -86,14 +107,16 @@ def show_tracks(
     print_table(out, table, empty="nobody was in view")
 
 
-def show_journey(database: str, person: str, out: Console, *, json: bool = False) -> None:
+def show_journey(
+    database: str, person: str, out: Console, *, version: int | None = None, json: bool = False
+) -> None:
     """Print where a person went; the question is audited.
 
     Raises:
         UnknownPersonError, StoreError: see there.
     """
     with open_store(database) as store:
-        went = journey(store, parse_person(person))
+        went = journey(store, parse_person(person), version=version)
     if json:
         print_json(out, went)
         return

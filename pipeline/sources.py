@@ -96,7 +96,7 @@ def source_path(camera: CameraConfig) -> Path:
     """
     if "://" in camera.source:
         scheme = camera.source.partition("://")[0]
-        raise SourceError(f"camera {camera.name}: live sources ({scheme}://) are not supported yet")
+        raise SourceError(f"camera {camera.name}: live ({scheme}://): there is no recording to read")
     path = Path(camera.source)
     try:
         mode = path.stat().st_mode

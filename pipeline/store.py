@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
 
+from pipeline.credentials import redact
 from pipeline.database import (
     Database,
     ReadOnlyStoreError,
@@ -20,7 +21,7 @@ from pipeline.database import (
     write_transaction,
 )
 from pipeline.match import Sighting
-from pipeline.messages import RecordingState, TrackletEmbedded
+from pipeline.messages import RecordingState, TrackletEmbedded, TrackletKey
 from pipeline.opening import open_engine
 from pipeline.removal import FINISHED, remove_recordings, remove_unfinished
 from pipeline.rows import (
@@ -30,7 +31,6 @@ from pipeline.rows import (
     new_row,
     pages,
     read_tracklets,
-    without_credentials,
 )
 from pipeline.schema import (
     AuditEntry,
@@ -46,7 +46,7 @@ from pipeline.schema import (
 
 LOG = logging.getLogger(__name__)
 
-VersionKind = Literal["online", "relink", "recluster"]
+VersionKind = Literal["online", "relink", "recluster", "correction"]
 
 
 class StoredCamera(msgspec.Struct, frozen=True):
@@ -123,7 +123,7 @@ class Store(Database):
                 interrupted = {"state": "interrupted", "ended_ns": now}
                 connection.execute(update(table).where(table.state == "running").values(interrupted))
             row = {"started_ns": now, "state": "running", "software": software}
-            texts = {"command": without_credentials(command), "config": public_config(config)}
+            texts = {"command": redact(command), "config": public_config(config)}
             return new_row(connection, Run, **row, **texts)
 
     def end_run(self, run: int, state: str) -> None:
@@ -185,7 +185,7 @@ class Store(Database):
                 remove_unfinished(connection, camera, fingerprint)
             keys = {"run": run, "camera": camera, "fingerprint": fingerprint, "start_ns": start_ns}
             state = {"state": "running", "frames": 0, "detected": 0, "message": ""}
-            source = without_credentials(source)
+            source = redact(source)
             return new_row(connection, Recording, source=source, started_ns=self.clock(), **keys, **state)
 
     def frame_size(self, recording: int, *, width: int, height: int, fps: float) -> None:
@@ -200,7 +200,7 @@ class Store(Database):
     ) -> None:
         """Note how a recording ended, how many frames it had and how many were detected."""
         values = {"state": state, "frames": frames, "detected": detected, "ended_ns": self.clock()}
-        message = without_credentials(message)
+        message = redact(message)
         with self.writing() as connection:
             row = update(Recording).where(Recording.id == recording)
             connection.execute(row.values(message=message, **values))
@@ -213,8 +213,14 @@ class Store(Database):
             remove_recordings(connection, recordings)
         return len(recordings)
 
-    def add_tracklets(self, batch: Sequence[TrackletEmbedded]) -> None:
+    def add_tracklets(
+        self, batch: Sequence[TrackletEmbedded], closed_ns: Mapping[TrackletKey, int] | None = None
+    ) -> None:
         """Keep a batch in one transaction; a tracklet that is there already is left as it is.
+
+        Args:
+            batch: what came.
+            closed_ns: of pieces that were cut off a track: when all of it had ended.
 
         Raises:
             ValueError: embeddings do not pair with crops, or arrays with frames.
@@ -222,7 +228,7 @@ class Store(Database):
             StoreFullError: see there.
         """
         with self.writing() as connection:
-            insert_tracklets(connection, batch)
+            insert_tracklets(connection, batch, closed_ns or {})
 
     def current_version(self) -> int | None:
         """The newest identity version, if there is one."""
@@ -273,16 +279,16 @@ class Store(Database):
             insert_rows(connection, SightingRow, rows)
 
     def unlinked(self, until_end_ns: int | None, version: int) -> Iterator[StoredTracklet]:
-        """Tracklets without a claim in `version`, by (end, camera's name, track, part).
+        """Tracklets without a claim in `version`, by (when closed, camera's name, track, part).
 
         Args:
-            until_end_ns: only those that end at or before it; None for all.
+            until_end_ns: only those closed at or before it; None for all.
             version: an identity version.
         """
         claimed = (SightingRow.version == version) & (SightingRow.tracklet == Tracklet.id)
         query = select(Tracklet.id).where(~select(SightingRow.tracklet).where(claimed).exists())
         if until_end_ns is not None:
-            query = query.where(Tracklet.end_ns <= until_end_ns)
+            query = query.where(closing() <= until_end_ns)
         yield from self.tracklets_in_order(query)
 
     def load_gallery(self, version: int, *, crops: int | None = None) -> Iterator[LinkedTracklet]:
@@ -303,7 +309,7 @@ class Store(Database):
 
     def tracklets_in_order(self, ids: Select[Any], *, crops: int | None = None) -> Iterator[StoredTracklet]:
         """The tracklets that a query selects; read in pages, so that the caller may write meanwhile."""
-        columns = (Tracklet.end_ns, Camera.name, Tracklet.track, Tracklet.part, Tracklet.id)
+        columns = (closing(), Camera.name, Tracklet.track, Tracklet.part, Tracklet.id)
         query = select(*columns).join(Recording, Tracklet.recording == Recording.id).join(Camera)
         with self.reading() as connection:
             ordered = sorted(connection.execute(query.where(Tracklet.id.in_(ids))).all())
@@ -350,7 +356,12 @@ class Store(Database):
                 engine.dispose()
 
 
+def closing() -> ColumnElement[int]:
+    """When a tracklet may be linked: at its end, or that of the whole track it was cut from."""
+    return func.coalesce(Tracklet.closed_ns, Tracklet.end_ns)
+
+
 def public_config(config: Any) -> Any:
     """A configuration as JSON, with credentials cut out of every string."""
     text = msgspec.json.encode(config).decode()
-    return msgspec.json.decode(without_credentials(text))
+    return msgspec.json.decode(redact(text))

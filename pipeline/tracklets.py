@@ -100,20 +100,30 @@ class Presence:
     confirmed: bool = False
     best_confidence: float = 0.0
 
-    def turn_to(self, part: int, part_ns: int) -> None:
-        """Start a part with nothing in it."""
+    def turn_to(self, part: int, begins_ns: int) -> None:
+        """Start a part with nothing in it, so long after the track's start."""
         self.part, self.samples = part, []
-        self.bins = CropBins(self.bins.limit, self.start_ns + part * part_ns)
+        self.bins = CropBins(self.bins.limit, self.start_ns + begins_ns)
 
 
 class TrackletBuilder:
-    """The tracklets of one recording."""
+    """The tracklets of one recording.
 
-    def __init__(self, camera: str, recording: int, settings: TrackletConfig) -> None:
+    Args:
+        camera: name.
+        recording: its row in the store.
+        settings: see there.
+        first_part_s: the first part ends after this, the second where the first would have; None: like any.
+    """
+
+    def __init__(
+        self, camera: str, recording: int, settings: TrackletConfig, *, first_part_s: float | None = None
+    ) -> None:
         self.camera = camera
         self.recording = recording
         self.settings = settings
         self.part_ns = round(settings.part_s * 1e9)
+        self.first_part_ns = min(self.part_ns, round((first_part_s or settings.part_s) * 1e9))
         self.presences: dict[int, Presence] = {}
         self.timeline: list[tuple[int, int]] = []  # frame and time since the oldest open track was last seen
         self.frame = -1
@@ -193,13 +203,22 @@ class TrackletBuilder:
         last, closed = presence.last, []
         between = [moment for moment in self.timeline if last.frame < moment[0] < sample.frame]
         for one in (*interpolated(last, sample, between), sample):
-            part = (one.time_ns - presence.start_ns) // self.part_ns
+            part, begins_ns = self.part_at(one.time_ns - presence.start_ns)
             if part != presence.part:
                 closed += self.finished(presence)
-                presence.turn_to(part, self.part_ns)
+                presence.turn_to(part, begins_ns)
             presence.samples.append(one)
             presence.last = one
         return closed
+
+    def part_at(self, since_ns: int) -> tuple[int, int]:
+        """Number and beginning of the part that is so long after a track's start, both from that start."""
+        interval = since_ns // self.part_ns
+        if self.first_part_ns == self.part_ns:
+            return interval, interval * self.part_ns
+        if since_ns < self.first_part_ns:
+            return 0, 0
+        return interval + 1, max(self.first_part_ns, interval * self.part_ns)
 
     def look(
         self, presence: Presence, image: NDArray[np.uint8], box: NDArray[np.float32], worth: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 STRIDE = 16
 """Pixels of the network's input to a position of its map."""
 FULL = (256, 128)
-"""Height and width in px of a whole body; smaller windows are cut out of it."""
+"""Height and width in px of a whole body where nothing else is said; smaller windows are cut out of it."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The part of the full picture that a batch shows, in px of `FULL`; multiples of `STRIDE`."""
+    """The part of the full picture that a batch shows, in px of its box; multiples of `STRIDE`."""
 
     top: int
     left: int
@@ -48,6 +49,8 @@ def augment(
     *,
     occlusion: float,
     rng: np.random.Generator,
+    box: tuple[int, int] = FULL,
+    strength: Literal["none", "mild"] = "mild",
 ) -> Augmented:
     """A picture of `window`'s size from `image`; with probability `occlusion` a piece of `other` covers it.
 
@@ -56,29 +59,33 @@ def augment(
         other: the same of somebody else.
         window: what of the fitted picture is shown.
         occlusion: 0..1.
+        box: height and width in px of the fitted picture.
+        strength: `mild` also moves, recolours and mirrors it.
     """
-    full = shift(recolour(fit(image), rng), rng)
+    full = fit(image, box)
+    if strength == "mild":
+        full = shift(recolour(full, rng), rng)
     rows = slice(window.top, window.top + window.height)
     columns = slice(window.left, window.left + window.width)
     picture = np.ascontiguousarray(full[rows, columns])
     mask = np.zeros(picture.shape[:2], np.float32)
     if rng.random() < occlusion:
         picture, mask = occlude(picture, other, rng)
-    flipped = bool(rng.random() < 0.5)
+    flipped = strength == "mild" and bool(rng.random() < 0.5)
     if flipped:
         picture, mask = np.ascontiguousarray(picture[:, ::-1]), mask[:, ::-1]
     return Augmented(picture, block_means(mask), flipped)
 
 
-def fit(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`image` stretched to `FULL`."""
-    return np.asarray(cv2.resize(image, FULL[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+def fit(image: NDArray[np.uint8], box: tuple[int, int] = FULL) -> NDArray[np.uint8]:
+    """`image` stretched to `box`, (height, width)."""
+    return np.asarray(cv2.resize(image, box[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def random_window(size: tuple[int, int], rng: np.random.Generator) -> Window:
-    """A window of `size` (height, width in px) at a random place: half bodies from head to feet."""
-    top = int(rng.integers(0, (FULL[0] - size[0]) // STRIDE + 1)) * STRIDE
-    left = (FULL[1] - size[1]) // (2 * STRIDE) * STRIDE  # people stand in the middle
+def random_window(size: tuple[int, int], rng: np.random.Generator, *, box: tuple[int, int] = FULL) -> Window:
+    """A window of `size` (height, width in px) at a random place in `box`: half bodies from head to feet."""
+    top = int(rng.integers(0, (box[0] - size[0]) // STRIDE + 1)) * STRIDE
+    left = (box[1] - size[1]) // (2 * STRIDE) * STRIDE  # people stand in the middle
     return Window(top, left, *size)
 
 

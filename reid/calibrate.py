@@ -16,8 +16,12 @@ from rich.progress import track
 from rich.table import Table
 from scipy.optimize import minimize
 
-from reid.datasets import Sample, load_heldout, read_heldout
-from reid.evaluate import HELDOUT_LIST, Embedder, batches, by_person_and_camera, cover
+from reid.benchmarks import by_person_and_camera, cover
+from reid.datasets import load_heldout, read_heldout
+from reid.embeddings import Embedder
+from reid.evaluate import HELDOUT_LIST
+from reid.progress import batches
+from reid.samples import Sample
 from reid.tracklets import (
     FEATURES,
     Calibration,

@@ -1,23 +1,31 @@
-"""A training run on disk: everything to go on from, and the running mean of the weights that ships."""
+"""A training run on disk: all it takes to go on bit for bit, and the running mean of the weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
+from safetensors.torch import save_file
+from torch import Tensor
 
-from reid.initialise import Trainee
-from reid.model import FPRNet
+from reid.batches import Batch
+from reid.model import ForeignHead, FPRNet
 from reid.recipe import Recipe
+from reid.trainee import Trainee
 from reid.weights import save_weights
 
 CHECKPOINT = "checkpoint.pt"
+DIVERGED = "diverged.safetensors"
+FREE = ("steps",)
+"""Keys of a recipe that may change when a run goes on."""
 
 
 class CheckpointMismatch(ValueError):
-    """A checkpoint is missing, or of another recipe."""
+    """A checkpoint is missing, damaged, or of another recipe."""
 
 
 @dataclass
@@ -25,18 +33,31 @@ class Run:
     """A training run in memory."""
 
     trainee: Trainee
-    mean: FPRNet
+    mean: FPRNet | ForeignHead
     """Running mean of the network's weights."""
     optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    totals: Counter[str] = field(default_factory=Counter)
+    """Sums of the loss's terms since the last line of the log."""
     step: int = 0
     elapsed_s: float = 0.0
 
 
 @torch.no_grad()
-def average(mean: FPRNet, net: FPRNet, decay: float) -> None:
-    """Move the running mean of the weights towards the present ones."""
-    for kept, present in zip(mean.parameters(), net.parameters(), strict=True):
+def average(run: Run, most: float) -> None:
+    """Move the running mean of the weights towards the present ones; counters of batch norms are copied.
+
+    Args:
+        most: decay once the run is old; younger runs forget faster.
+    """
+    decay = min(most, (1 + run.step) / (10 + run.step))
+    for kept, present in zip(run.mean.parameters(), run.trainee.net.parameters(), strict=True):
         kept.lerp_(present, 1 - decay)
+    for average_buffer, buffer in zip(run.mean.buffers(), run.trainee.net.buffers(), strict=True):
+        if buffer.is_floating_point():
+            average_buffer.lerp_(buffer, 1 - decay)
+        else:
+            average_buffer.copy_(buffer)
 
 
 def save(out: Path, run: Run, recipe: Recipe) -> None:
@@ -45,6 +66,8 @@ def save(out: Path, run: Run, recipe: Recipe) -> None:
         "trainee": run.trainee.state_dict(),
         "mean": run.mean.state_dict(),
         "optimiser": run.optimiser.state_dict(),
+        "scaler": run.scaler.state_dict(),
+        "totals": dict(run.totals),
         "step": run.step,
         "elapsed_s": run.elapsed_s,
         "recipe": msgspec.json.encode(recipe).decode(),
@@ -53,22 +76,58 @@ def save(out: Path, run: Run, recipe: Recipe) -> None:
     torch.save(state, partial)
     partial.replace(out / CHECKPOINT)
     notes = {**msgspec.to_builtins(recipe), "step": run.step, "elapsed_s": round(run.elapsed_s)}
-    save_weights(out / f"{recipe.model.name}.safetensors", run.mean, recipe=notes, terms=recipe.terms)
+    save_weights(weights_path(out, recipe), run.mean, recipe=notes, terms=recipe.terms)
+
+
+def weights_path(out: Path, recipe: Recipe) -> Path:
+    """Where a run leaves its weights."""
+    return out / f"{recipe.model.name}.safetensors"
 
 
 def restore(path: Path, run: Run, recipe: Recipe) -> None:
     """Bring a run to where its checkpoint was written.
 
     Raises:
-        CheckpointMismatch: missing, or of another network or data.
+        CheckpointMismatch: missing, unreadable, of another recipe or of other data.
     """
     if not path.is_file():
         raise CheckpointMismatch(f"{path}: nothing to resume; start without --resume")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    theirs = msgspec.json.decode(state["recipe"], type=Recipe)
-    if (theirs.model, theirs.data, theirs.seed) != (recipe.model, recipe.data, recipe.seed):
-        raise CheckpointMismatch(f"{path}: of a recipe with another model, data or seed; give another --out")
-    run.trainee.load_state_dict(state["trainee"])
-    run.mean.load_state_dict(state["mean"])
-    run.optimiser.load_state_dict(state["optimiser"])
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        theirs = msgspec.json.decode(state["recipe"])
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise CheckpointMismatch(f"{path}: not a checkpoint of reid.train ({str(error)[:100]})") from error
+    changed = differences(theirs, msgspec.to_builtins(recipe))
+    if changed:
+        raise CheckpointMismatch(
+            f"{path}: of another recipe ({'; '.join(changed)}); give another --out, or start without --resume"
+        )
+    try:
+        run.trainee.load_state_dict(state["trainee"])
+        run.mean.load_state_dict(state["mean"])
+        run.optimiser.load_state_dict(state["optimiser"])
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointMismatch(f"{path}: of other data: {str(error).splitlines()[-1].strip()}") from error
+    if state["scaler"]:
+        run.scaler.load_state_dict(state["scaler"])
+    run.totals = Counter(state["totals"])
     run.step, run.elapsed_s = state["step"], state["elapsed_s"]
+
+
+def differences(theirs: dict[str, Any], ours: dict[str, Any], prefix: str = "") -> list[str]:
+    """Each key that differs between two recipes, as `key there VALUE, here VALUE`."""
+    found = []
+    for key in sorted({*theirs, *ours} - {f for f in FREE if not prefix}):
+        there, here = theirs.get(key), ours.get(key)
+        if isinstance(there, dict) and isinstance(here, dict):
+            found += differences(there, here, f"{prefix}{key}.")
+        elif msgspec.json.encode(there) != msgspec.json.encode(here):
+            found.append(f"{prefix}{key} there {there}, here {here}")
+    return found
+
+
+def save_batch(path: Path, batch: Batch) -> None:
+    """Write a batch, so that what went wrong with it can be looked at."""
+    tensors = {f"inputs.{number}": value for number, value in enumerate(batch.inputs)}
+    tensors |= {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)

@@ -1,14 +1,16 @@
-"""Crops of any size to what the matcher compares: pyramid cells, foreground probability, pooled vector."""
+"""Crops of any size to what the matcher compares: pyramid cells, foreground probability, pooled vector.
+
+embedder = load_embedder(Path("weights/fpr_small.safetensors"))
+embeddings = embedder.embed([crop, ...])       # (H, W, 3) uint8 RGB
+"""
 
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -17,8 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from reid.model import FPRNet, ModelSpec
-from reid.weights import WeightsError, load_weights, read_notes
+from reid.export import onnxruntime_backbone, openvino_backbone
+from reid.foreign import ForeignMismatch, ForeignNetwork
+from reid.model import ForeignHead, FPRNet, FPROutput
+from reid.spec import ModelSpec
+from reid.weights import WeightsError, fingerprint, load_weights, read_notes
 
 CPU_BATCH = 1
 """One at a time is as fast on a CPU, and who shares a batch cannot change a result."""
@@ -26,6 +31,7 @@ GPU_BATCH = 64
 LEAST_PX = 32
 """Least height of the network's input."""
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Runtime = Literal["auto", "torch", "openvino", "onnxruntime"]
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,35 @@ class CropEmbedding:
     pooled: NDArray[np.float16]  # (D,) of unit length
 
 
+class Describer(Protocol):
+    """A network on its device: what it says about crops, which it fits to its input itself."""
+
+    def batches(self, crops: Sequence[Image]) -> Iterator[list[int]]:
+        """The numbers of the crops that go through the network together."""
+
+    def describe(self, crops: Sequence[Image]) -> FPROutput:
+        """The answer for one such batch."""
+
+
 class Embedder:
     """A trained network, ready for crops."""
 
-    def __init__(self, net: FPRNet, *, model_id: str, terms: str, calibration: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        describer: Describer,
+        *,
+        model_id: str,
+        terms: str,
+        calibration: dict[str, Any] | None,
+        device: str,
+    ) -> None:
         """Wrap a network that already lies on its device."""
-        self.net = net.eval().requires_grad_(False)
+        self.describer = describer
         self.model_id = model_id
-        """Name and first 12 hex digits of the file's SHA-256: embeddings of other weights never compare."""
+        """Name and fingerprint of the weights: embeddings of other weights never compare."""
         self.terms = terms
         self.calibration = calibration
-        self.device: str = net.reduction.weight.device.type
-        self.backbone = compile_for_cpu(net) if self.device == "cpu" else net.backbone
+        self.device = device
 
     def embed(self, crops: Sequence[Image], /) -> list[CropEmbedding]:
         """One embedding for each crop, in their order.
@@ -59,70 +82,131 @@ class Embedder:
         Raises:
             ValueError: a crop is empty or no (H, W, 3) uint8 array.
         """
-        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, crop in enumerate(crops):
+        for crop in crops:
             check_crop(crop)
-            by_size[fitted_size(crop.shape[0], crop.shape[1], self.net.spec)].append(index)
         found: dict[int, CropEmbedding] = {}
-        limit = GPU_BATCH if self.device == "cuda" else CPU_BATCH
-        for size, indices in by_size.items():
-            for start in range(0, len(indices), limit):
-                batch = indices[start : start + limit]
-                found.update(zip(batch, self.embed_batch([fit(crops[i], size) for i in batch]), strict=True))
-        return [found[index] for index in range(len(crops))]
+        for numbers in self.describer.batches(crops):
+            found.update(zip(numbers, self.embed_batch([crops[n] for n in numbers]), strict=True))
+        return [found[number] for number in range(len(crops))]
 
     @torch.inference_mode()
-    def embed_batch(self, fitted: Sequence[Image]) -> list[CropEmbedding]:
-        """Embeddings of crops that have one size, in one pass."""
-        images = torch.from_numpy(np.stack(fitted)).to(self.device).permute(0, 3, 1, 2)
-        with torch.autocast("cuda", torch.float16, enabled=self.device == "cuda"):
-            output = self.net.heads(self.backbone(images))
+    def embed_batch(self, crops: Sequence[Image]) -> list[CropEmbedding]:
+        """Embeddings of crops that go through the network together."""
+        output = self.describer.describe(crops)
         foreground, pooled = output.foreground.sigmoid(), functional.normalize(output.pooled.float(), dim=1)
         arrays = (to_float16(tensor) for tensor in (output.cells, foreground, pooled))
         return [CropEmbedding(*row) for row in zip(*arrays, strict=True)]
 
 
-def load_embedder(weights: Path, *, device: str = "auto", backbone: Path | None = None) -> Embedder:
+class OwnNetwork:
+    """A whole network of ours; crops keep their aspect and share a batch by their fitted size."""
+
+    def __init__(self, net: FPRNet, backbone: Callable[[Tensor], Tensor], device: str) -> None:
+        """Wrap a network and what runs its backbone: itself, or OpenVINO, or ONNX Runtime."""
+        self.net, self.backbone, self.device = net, backbone, device
+        self.limit = GPU_BATCH if device == "cuda" else CPU_BATCH
+
+    def batches(self, crops: Sequence[Image]) -> Iterator[list[int]]:
+        """Crops of one fitted size, a few at a time."""
+        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, crop in enumerate(crops):
+            by_size[fitted_size(crop.shape[0], crop.shape[1], self.net.spec)].append(number)
+        for numbers in by_size.values():
+            yield from (numbers[start : start + self.limit] for start in range(0, len(numbers), self.limit))
+
+    def describe(self, crops: Sequence[Image]) -> FPROutput:
+        """The answer for crops of one fitted size."""
+        size = fitted_size(crops[0].shape[0], crops[0].shape[1], self.net.spec)
+        fitted = np.stack([fit(crop, size) for crop in crops])
+        images = torch.from_numpy(fitted).to(self.device).permute(0, 3, 1, 2)
+        with torch.autocast("cuda", torch.float16, enabled=self.device == "cuda"):
+            return self.net.heads(self.backbone(images))
+
+
+class ForeignHeaded:
+    """A foreign network with a head of ours; every crop is stretched to the network's input."""
+
+    def __init__(self, head: ForeignHead, network: ForeignNetwork) -> None:
+        """Wrap a head and the network it was trained on."""
+        self.head, self.network = head, network
+
+    def batches(self, crops: Sequence[Image]) -> Iterator[list[int]]:
+        """One crop at a time: as fast on a CPU, and who shares a batch cannot change a result."""
+        return ([number] for number in range(len(crops)))
+
+    def describe(self, crops: Sequence[Image]) -> FPROutput:
+        """The answer for any crops."""
+        answer = self.network.run(crops)
+        output: FPROutput = self.head(torch.from_numpy(answer.maps), torch.from_numpy(answer.embeddings))
+        return output
+
+
+def load_embedder(
+    weights: Path, *, device: str = "auto", backbone: Path | None = None, runtime: Runtime = "auto"
+) -> Embedder:
     """A network from a checkpoint of `reid.train`.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: CUDA where there is one.
-        backbone: a foreign network's file, for checkpoints that are only a head.
+        backbone: a foreign network's file (ONNX or OpenVINO), for checkpoints that are only a head.
+        runtime: what runs the backbone; `auto`: OpenVINO on a CPU, torch on CUDA.
 
     Raises:
-        WeightsError: the file is missing or of another kind, or a backbone is given to a whole network.
+        WeightsError: the file is missing or of another kind; a backbone is missing, is not the head's, or is
+            given to a whole network; or a runtime cannot run on the device.
+    """
+    net = load_weights(weights).requires_grad_(False)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() and isinstance(net, FPRNet) else "cpu"
+    if isinstance(net, FPRNet):
+        describer: Describer = own_network(net, weights, device, backbone, runtime)
+    else:
+        device, describer = "cpu", foreign_headed(net, weights, backbone)
+    notes = read_notes(weights)
+    model_id = f"{notes.spec.name}-{fingerprint(weights)}"
+    return Embedder(
+        describer, model_id=model_id, terms=notes.terms, calibration=notes.calibration, device=device
+    )
+
+
+def own_network(
+    net: FPRNet, weights: Path, device: str, backbone: Path | None, runtime: Runtime
+) -> OwnNetwork:
+    """A whole network on its device.
+
+    Raises:
+        WeightsError: see `load_embedder`.
     """
     if backbone is not None:
         raise WeightsError(
             f"{weights} is a whole network and takes no backbone: remove reid.backbone ({backbone})"
         )
-    notes = read_notes(weights)
-    net = load_weights(weights)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    with weights.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if device == "cuda" and runtime not in ("auto", "torch"):
+        raise WeightsError(f"runtime {runtime} runs on a CPU here, not on {device}")
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model_id = f"{notes.spec.name}-{digest[:12]}"
-    return Embedder(net, model_id=model_id, terms=notes.terms, calibration=notes.calibration)
+    if device == "cuda" or runtime == "torch":
+        return OwnNetwork(net, net.backbone, device)
+    run = onnxruntime_backbone(net) if runtime == "onnxruntime" else openvino_backbone(net)
+    return OwnNetwork(net, run, device)
 
 
-def compile_for_cpu(net: FPRNet) -> Callable[[Tensor], Tensor]:
-    """The backbone run by OpenVINO in float32: the same map to 1e-5, in half of torch's time on a CPU.
+def foreign_headed(head: ForeignHead, weights: Path, backbone: Path | None) -> ForeignHeaded:
+    """A head on its network.
 
-    It uses as many threads as torch is set to when the network is loaded.
+    Raises:
+        WeightsError: see `load_embedder`.
     """
-    import openvino  # here: a GPU machine needs none of it
-
-    example = torch.zeros(1, 3, *net.spec.box, dtype=torch.uint8)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing is deprecated, and what the converter reads best
-        traced = torch.jit.trace(net.backbone, example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced, example_input=example)
-    model.reshape([-1, 3, -1, -1])
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
-    return lambda images: torch.from_numpy(compiled(images.contiguous().numpy())[0])
+    foreign = head.spec.foreign
+    if backbone is None or foreign is None:
+        network = foreign.network if foreign else "a network"
+        raise WeightsError(
+            f"{weights} is only a head for {network}: give that network's ONNX or OpenVINO file as backbone"
+        )
+    try:
+        threads = torch.get_num_threads()
+        return ForeignHeaded(head, ForeignNetwork(backbone, foreign, head.spec.box, threads=threads))
+    except ForeignMismatch as error:
+        raise WeightsError(str(error)) from error
 
 
 def fitted_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.fpr_forms import RESIDUAL_CHANNELS, Quantised
+from reid.fpr_gallery import RIDGE as RIDGE
+from reid.fpr_gallery import Cells as Cells
+from reid.fpr_gallery import GalleryTooLargeError as GalleryTooLargeError
+from reid.fpr_gallery import Images, PreparedGallery, Storage
+from reid.fpr_gallery import prepare as prepare
+from reid.fpr_int8 import QuantisedBlock, quantised
+from reid.fpr_lengths import exact_lengths, explaining_lengths, residual_lengths
+from reid.fpr_probes import Foreground as Foreground
+from reid.fpr_probes import Probe, ProbeBlock, blocks_of, check_probe
+from reid.fpr_vnni import load_kernel
+
 if TYPE_CHECKING:
     from reid.fpr_torch import fpr_distance as fpr_distance
 
-Cells = NDArray[np.floating[Any]]  # (N, C)
-Foreground = NDArray[np.floating[Any]]  # (N,), or (W, N) where a name says weighted
-Probe = tuple[Cells, Foreground]
-
-RIDGE = 0.01  # [FPR] section 4.2
-NEAR_DUPLICATE = 1e-3
-"""Below this share of unexplained squared length a cell's residual is computed again directly: float32
-cancellation would make it wrong by more than about 1e-5 (people differ by some 1e-2)."""
-BLOCK_IMAGES = 16  # gallery images and
-BLOCK_CELLS = 1024  # probe cells of one matrix product: its (16 * 70, 1024) float32 result is 4.6 MB
+Precision = Literal["auto", "exact", "fast", "gpu", "tf32"]
+BLOCK_IMAGES = 8
+"""Gallery images of one matrix product."""
+NEAR_PAIR = 0.1
+"""The fast path computes pairs nearer than this again: 8 bits are too coarse for two pictures of a moment."""
 
 
 def __getattr__(name: str) -> Any:
@@ -32,92 +41,37 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class PreparedGallery:
-    """Images in the form that explains probes fastest; rows are stable, removed ones are used again.
-
-    An image costs 6 M C bytes (70 cells of 112 channels: 47 KB): Q' in float32, and the cells in float16.
-    Images with fewer cells are padded with zero cells, which explain nothing.
-
-    Args:
-        channels: C of every image.
-        ridge: b > 0 of Eq. 3.
-    """
-
-    def __init__(self, channels: int, *, ridge: float = RIDGE) -> None:
-        if channels < 1 or not ridge > 0:
-            raise ValueError(f"channels = {channels} must be >= 1, ridge = {ridge} must be > 0")
-        self.ridge = ridge
-        self.size = 0
-        self.free: list[int] = []
-        self.bases = np.zeros((0, 0, channels), np.float32)  # (capacity, M, C)
-        self.cells = np.zeros((0, 0, channels), np.float16)  # (capacity, M, C)
-
-    def __len__(self) -> int:
-        """Rows in use, with the removed ones that wait to be used again."""
-        return self.size
-
-    @property
-    def channels(self) -> int:
-        """C of every image."""
-        return self.bases.shape[2]
-
-    @property
-    def memory_bytes(self) -> int:
-        """What the arrays occupy, room to grow included."""
-        return self.bases.nbytes + self.cells.nbytes
-
-    def append(self, cells: Cells) -> int:
-        """The row where an image of (M, C) unit cells was filed; amortised constant time.
-
-        Raises:
-            ValueError: not (M, C), another C, empty, NaN or infinite.
-        """
-        row = self.free.pop() if self.free else self.size
-        try:
-            self.replace(row, cells)
-        except ValueError:
-            if row < self.size:
-                self.free.append(row)
-            raise
-        self.size = max(self.size, row + 1)
-        return row
-
-    def replace(self, row: int, cells: Cells) -> None:
-        """File another image under a row.
-
-        Raises:
-            ValueError: as `append`.
-        """
-        check_cells(cells, self.channels)
-        self.bases, self.cells = (with_room(array, row + 1, len(cells)) for array in (self.bases, self.cells))
-        self.bases[row], self.cells[row] = 0, 0
-        self.cells[row, : len(cells)] = cells
-        self.bases[row, : len(cells)] = explaining_basis(self.cells[row, : len(cells)], self.ridge)
-
-    def remove(self, row: int) -> None:
-        """Forget an image: the row explains nothing (distance 1) until `append` uses it again."""
-        if not 0 <= row < self.size or row in self.free:
-            raise ValueError(f"no row {row} among {self.size}")
-        self.bases[row], self.cells[row] = 0, 0
-        self.free.append(row)
+def best_storage() -> Storage:
+    """What `prepare` should store for the fastest search on this machine."""
+    return "float32" if load_kernel() is None else "int8"
 
 
-def prepare(cells: Sequence[Cells], *, ridge: float = RIDGE) -> PreparedGallery:
-    """The images of (M_i, C) unit cells, ready to explain probes.
+def resolved(precision: Precision, gallery: PreparedGallery) -> Precision:
+    """The path that is taken: `auto` follows what the gallery stores.
 
     Raises:
-        ValueError: no images, or as `PreparedGallery.append`.
+        ValueError: no such path, or one that the gallery was not prepared for.
     """
-    if not cells:
-        raise ValueError("a gallery needs at least one image")
-    gallery = PreparedGallery(cells[0].shape[-1], ridge=ridge)
-    for image in cells:
-        gallery.append(image)
-    return gallery
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision = {precision!r}, must be one of {', '.join(get_args(Precision))}")
+    native: Precision = "fast" if gallery.storage == "int8" else "exact"
+    if precision == "auto":
+        return native
+    if precision in ("exact", "fast") and precision != native:
+        stored = "int8" if precision == "fast" else "float32"
+        raise ValueError(
+            f"{precision} needs storage={stored!r}, the gallery was prepared as {gallery.storage}"
+        )
+    return precision
 
 
 def distance(
-    probes: Sequence[Probe], gallery: PreparedGallery, *, rows: Sequence[int] | None = None
+    probes: Sequence[Probe],
+    gallery: PreparedGallery,
+    *,
+    rows: Sequence[int] | NDArray[np.intp] | None = None,
+    precision: Precision = "auto",
+    top_k: int | None = None,
 ) -> NDArray[np.float32]:
     """How badly each gallery image explains each probe: 0 fully, 1 not at all ([FPR] Eq. 3-5). Not symmetric.
 
@@ -125,133 +79,121 @@ def distance(
         probes: (N_p, C) unit cells and their (N_p,) foreground >= 0 (divided by its sum here).
         gallery: what `prepare` returned.
         rows: the images to compare with; None: all.
+        precision: the path, see `resolved`.
+        top_k: only each probe's k nearest get a distance, all others infinity; see `reid.fpr_nearest`.
 
     Returns:
-        (P, G) float32; a cell is within 1e-5 of the exact value, see NEAR_DUPLICATE.
+        (P, G) float32, within 1e-6 of float64 from a float32 gallery.
 
     Raises:
         ValueError: another C, empty, NaN or infinite, or a probe without foreground on a cell with length.
     """
+    if top_k is not None:
+        from reid.fpr_nearest import only_nearest  # it builds on this module
+
+        return only_nearest(probes, gallery, top_k, rows=rows, precision=precision)
     weighted = [(cells, foreground[None]) for cells, foreground in probes]
-    result: NDArray[np.float32] = weighted_distances(weighted, gallery, rows=rows)[0]
+    result: NDArray[np.float32] = weighted_distances(weighted, gallery, rows=rows, precision=precision)[0]
     return result
 
 
 def weighted_distances(
-    probes: Sequence[Probe], gallery: PreparedGallery, *, rows: Sequence[int] | None = None
+    probes: Sequence[Probe],
+    gallery: PreparedGallery,
+    *,
+    rows: Sequence[int] | NDArray[np.intp] | None = None,
+    precision: Precision = "auto",
 ) -> NDArray[np.float32]:
     """(W, P, G) distances as `distance`, under W weightings at once: each probe brings (W, N_p) of them.
 
     Raises:
         ValueError: as `distance`.
     """
+    chosen = chosen_rows(probes, gallery, rows)
+    path = resolved(precision, gallery)
+    for cells, foreground in probes:
+        check_probe(cells, foreground, gallery.channels)
+    distances = np.empty((len(probes[0][1]), len(probes), len(chosen)), np.float32)
+    if path in ("gpu", "tf32"):
+        from reid.fpr_cuda import cuda_blocks
+
+        found = cuda_blocks(list(blocks_of(probes)), gallery, chosen, half=path)
+    else:
+        found = cpu_blocks(list(blocks_of(probes)), gallery, chosen)
+    for first, places, block in found:
+        distances[:, first : first + block.shape[2], places] = block.transpose(0, 2, 1)
+    return distances
+
+
+def chosen_rows(
+    probes: Sequence[Probe], gallery: PreparedGallery, rows: Sequence[int] | NDArray[np.intp] | None
+) -> NDArray[np.intp]:
+    """The rows to compare with.
+
+    Raises:
+        ValueError: nothing to compare, or a row that is not there.
+    """
     chosen = np.arange(len(gallery)) if rows is None else np.asarray(rows, np.intp)
     if not probes or not len(chosen):
         raise ValueError(f"nothing to compare: {len(probes)} probes, {len(chosen)} gallery images")
     if chosen.min() < 0 or chosen.max() >= len(gallery):
         raise ValueError(f"rows must be in 0..{len(gallery) - 1}, got {chosen.min()}..{chosen.max()}")
-    for cells, foreground in probes:
-        check_probe(cells, foreground, gallery.channels)
-    distances = np.empty((len(probes[0][1]), len(probes), len(chosen)), np.float32)
-    for first, last in blocks_of_probes(probes):
-        x = np.concatenate([cells for cells, _ in probes[first:last]]).astype(np.float32)  # (N, C)
-        h = np.concatenate([weights(foreground) for _, foreground in probes[first:last]], axis=1)  # (W, N)
-        starts = np.cumsum([0] + [len(cells) for cells, _ in probes[first : last - 1]])
-        for start in range(0, len(chosen), BLOCK_IMAGES):
-            images = chosen[start : start + BLOCK_IMAGES]
-            lengths = residual_lengths(x, gallery, images)  # (B, N)
-            for weighting, row in enumerate(h):
-                block = np.add.reduceat(lengths * row, starts, axis=1)  # (B, probes)
-                distances[weighting, first:last, start : start + len(images)] = block.T
-    return distances
+    return chosen
 
 
-def residual_lengths(
-    x: NDArray[np.float32], gallery: PreparedGallery, images: NDArray[np.intp]
-) -> NDArray[Any]:
-    """(B, N) length of what each image leaves unexplained of each of the (N, C) probe cells."""
-    whole = np.einsum("nc,nc->n", x, x)
-    bases = gallery.bases[images]  # (B, M, C)
-    products = bases.reshape(-1, x.shape[1]) @ x.T  # (B * M, N)
-    np.square(products, out=products)
-    squared = whole - products.reshape(*bases.shape[:2], -1).sum(1)  # (B, N)
-    duplicate = squared < NEAR_DUPLICATE * whole
-    lengths: NDArray[Any] = np.sqrt(np.maximum(squared, 0))
-    for image in np.flatnonzero(duplicate.any(1)):
-        near = duplicate[image]
-        lengths[image, near] = exact_lengths(x[near], gallery.cells[images[image]], gallery.ridge)
-    return lengths
+OneBlock = tuple[int, NDArray[np.intp], NDArray[np.float32]]
+"""First probe, places among the rows, and (W, B, P) distances."""
 
 
-def exact_lengths(x: NDArray[np.float32], cells: Cells, ridge: float) -> NDArray[np.float64]:
-    """(N,) residual lengths ||x - Y w|| in float64, without cancellation."""
-    y = cells.astype(np.float64)  # (M, C)
-    gram = y @ y.T + ridge * np.eye(len(y))
-    weights = np.linalg.solve(gram, y @ x.T)  # (M, N)
-    lengths: NDArray[np.float64] = np.linalg.norm(x - weights.T @ y, axis=1)
-    return lengths
+def cpu_blocks(
+    blocks: Sequence[ProbeBlock], gallery: PreparedGallery, rows: NDArray[np.intp]
+) -> Iterator[OneBlock]:
+    """The distances, block by block: some images stay in the cache while all probes pass."""
+    packed: Sequence[ProbeBlock | QuantisedBlock] = blocks
+    if gallery.directions is not None:
+        packed = [QuantisedBlock(quantised(block.cells, gallery.directions)) for block in blocks]
+
+    def compare(job: tuple[NDArray[np.intp], Images]) -> list[OneBlock]:
+        places, images = job
+        pairs = zip(blocks, packed, strict=True)
+        return [(b.first, places, block_distances(b, p, images, gallery.ridge)) for b, p in pairs]
+
+    jobs = gallery.blocks(rows, BLOCK_IMAGES)
+    if gallery.storage != "int8" or load_kernel() is None:  # numpy's matrix product has its own threads
+        for job in jobs:
+            yield from compare(job)
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        for found in pool.map(compare, jobs):
+            yield from found
 
 
-def explaining_basis(cells: Cells, ridge: float) -> NDArray[np.float64]:
-    """(M, C) Q' of an image: ||Q'x||^2 is what it explains of ||x||^2.
-
-    With A = (Y'Y + bI)^-1, e = x - Y A Y'x has ||e||^2 = ||x||^2 - x'Y A (Y'Y + 2bI) A Y'x, and so
-    Y'Y + 2bI = T'T gives Q' = T A Y'. No division by singular values: cells may repeat or be zero.
-    """
-    y = cells.astype(np.float64)  # (M, C), the transpose of the paper's Y
-    gram, unit = y @ y.T, np.eye(len(y))
-    doubled = np.linalg.cholesky(gram + 2 * ridge * unit)  # lower: T'
-    basis: NDArray[np.float64] = doubled.T @ np.linalg.solve(gram + ridge * unit, y)
-    return basis
-
-
-def blocks_of_probes(probes: Sequence[Probe]) -> Iterator[tuple[int, int]]:
-    """Ranges of consecutive probes with about BLOCK_CELLS cells together."""
-    first, cells = 0, 0
-    for last, (probe, _) in enumerate(probes):
-        if cells and cells + len(probe) > BLOCK_CELLS:
-            yield first, last
-            first, cells = last, 0
-        cells += len(probe)
-    yield first, len(probes)
+def block_distances(
+    block: ProbeBlock, packed: ProbeBlock | QuantisedBlock, images: Images, ridge: float
+) -> NDArray[np.float32]:
+    """(W, B, P) distances of some probes to some images."""
+    form = images.form
+    if isinstance(form, Quantised):
+        assert isinstance(packed, QuantisedBlock)
+        return near_pairs_again(block, images, packed.lengths(form), ridge)
+    if form.shape[1] == form.shape[2] and form.shape[2] <= RESIDUAL_CHANNELS:
+        return block.mean(residual_lengths(block.cells, form))
+    return block.mean(explaining_lengths(block.cells, images, form, ridge))
 
 
-def weights(foreground: Foreground) -> NDArray[np.float32]:
-    """(W, N) foreground with rows that sum to 1."""
-    wide = foreground.astype(np.float32)
-    normalized: NDArray[np.float32] = wide / wide.sum(1, keepdims=True)
-    return normalized
+def threads() -> int:
+    """Threads of the compiled kernel: OMP_NUM_THREADS, or one for each core we may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) else len(os.sched_getaffinity(0))
 
 
-def with_room(array: NDArray[Any], rows: int, cells: int) -> NDArray[Any]:
-    """The array itself where it has room, otherwise a larger copy; rows double: appending stays cheap."""
-    capacity, width, channels = array.shape
-    if rows <= capacity and cells <= width:
-        return array
-    larger = np.zeros(
-        (max(rows, capacity if rows <= capacity else 2 * capacity), max(cells, width), channels)
-    )
-    larger = larger.astype(array.dtype)
-    larger[:capacity, :width] = array
-    return larger
-
-
-def check_cells(cells: Cells, channels: int) -> None:
-    """Refuse cells that cannot be compared."""
-    if cells.ndim != 2 or cells.shape[1] != channels:
-        raise ValueError(f"cells are {cells.shape}, must be (M, {channels}): from the same network?")
-    if not len(cells):
-        raise ValueError("an image without cells")
-    if not np.isfinite(cells).all():
-        raise ValueError("cells hold NaN or infinity")
-
-
-def check_probe(cells: Cells, foreground: Foreground, channels: int) -> None:
-    """Refuse a probe whose distance would mean nothing: all-zero cells are explained by anything."""
-    check_cells(cells, channels)
-    if foreground.shape[1:] != cells.shape[:1]:
-        raise ValueError(f"foreground has {foreground.shape[1:]} cells, must have {cells.shape[:1]}")
-    if not np.isfinite(foreground).all() or (foreground < 0).any():
-        raise ValueError("foreground must be finite and >= 0")
-    if not (foreground[:, cells.any(1)].sum(1) > 0).all():
-        raise ValueError("a probe needs foreground on a cell that is not zero")
+def near_pairs_again(
+    block: ProbeBlock, images: Images, lengths: NDArray[np.float32], ridge: float
+) -> NDArray[np.float32]:
+    """(W, B, P) distances, those under NEAR_PAIR computed in float64; `lengths` is overwritten there."""
+    found = block.mean(lengths)
+    near = np.asarray(np.less(found, NEAR_PAIR).any(0))  # (B, P)
+    for image in np.flatnonzero(near.any(1)):
+        cells = block.cells_of(near[image])
+        lengths[image, cells] = exact_lengths(block.cells[cells], images.cells[image], ridge)
+    return block.mean(lengths) if near.any() else found

@@ -1,24 +1,24 @@
-"""How a training begins: the teacher's weights, its people as classes, its directions as cells."""
+"""How a training begins: given weights, people as classes, the cells' strongest directions as reduction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.batches import Batch, TrainingBatches
-from reid.model import FPRNet, FPROutput, LightConv, OmniBlock, pyramid, pyramid_means
+from reid.batches import Batch, Batches
+from reid.model import ForeignHead, FPRNet, pyramid, pyramid_means
+from reid.openvino_weights import InitialWeightsMismatch as InitialWeightsMismatch
+from reid.openvino_weights import initialise_from_openvino
 from reid.recipe import Recipe
-
-INDEX_OPERANDS = ("Reshape", "MVN", "ReduceMean", "Gather", "Concat", "Subtract")
-"""Operations whose constants are axes, shapes or the image mean, not weights."""
-
+from reid.resnet import ResNet50
+from reid.trainee import Trainee
 
 LOGIT_SCALE = 20.0
 """First logits of the classifier: this times the cosine with each person's mean."""
@@ -29,37 +29,75 @@ FIRST_STEPS = 150
 FIRST_RATE = 0.1
 
 
-class InitialWeightsMismatch(ValueError):
-    """The file holds another network than person-reidentification-retail-0277."""
+def begin(recipe: Recipe, batches: Batches, shared: Path) -> Trainee:
+    """The network before the first step.
 
-
-class Trainee(nn.Module):
-    """The network with what only training needs: the neck and the classifier ([BoT], Luo et al. 2019)."""
-
-    def __init__(self, net: FPRNet, people: int) -> None:
-        super().__init__()
-        self.net = net
-        self.neck = nn.BatchNorm1d(net.spec.pooled_dim)
-        self.neck.bias.requires_grad_(False)
-        self.classifier = nn.Linear(net.spec.pooled_dim, people, bias=False)
-
-    def forward(self, images: Tensor) -> tuple[FPROutput, Tensor]:
-        """What the network says, and (B, people) logits."""
-        output = self.net(images)
-        return output, self.classifier(self.neck(output.pooled))
-
-
-def begin(recipe: Recipe, batches: TrainingBatches, shared: Path) -> Trainee:
-    """The network before the first step: the teacher's weights, people as classes, directions as cells."""
-    people = int(batches.people.max()) + 1
-    trainee = Trainee(FPRNet(recipe.model), people)
-    if recipe.begin_as_teacher:
-        initialise_from_openvino(trainee.net, shared / recipe.teacher)
+    Raises:
+        InitialWeightsMismatch: `begin` is missing or holds another network.
+    """
+    torch.manual_seed(recipe.seed)
+    foreign = recipe.model.foreign is not None
+    trainee = Trainee(ForeignHead(recipe.model) if foreign else FPRNet(recipe.model), batches.people_count)
+    if isinstance(trainee.net, FPRNet):
+        if recipe.begin:
+            initialise(trainee.net, shared / recipe.begin)
+        for part in recipe.frozen:
+            trainee.net.backbone.get_submodule(part).requires_grad_(False)
+    if recipe.begin and recipe.begin == recipe.teacher and batches.cache is not None:
         begin_classifier(trainee, batches.cache.embeddings, batches.people)
-    begin_heads(trainee.net, batches)
-    for part in recipe.frozen:
-        trainee.net.backbone.get_submodule(part).requires_grad_(False)
+    begin_heads(trainee.net, [batches[step] for step in range(FIRST_BATCHES)])
     return trainee
+
+
+def initialise(net: FPRNet, path: Path) -> None:
+    """Give the backbone the weights of a file: OpenVINO's .xml, or torchvision's keys.
+
+    Raises:
+        InitialWeightsMismatch: missing, unreadable, or of another network.
+    """
+    if path.suffix == ".xml":
+        initialise_from_openvino(net, path)
+        return
+    if not isinstance(net.backbone, ResNet50):
+        raise InitialWeightsMismatch(f"{path}: only a ResNet-50 begins as torchvision's weights")
+    state = {name: value for name, value in read_state(path).items() if not name.startswith("fc.")}
+    try:
+        net.backbone.load_state_dict(state)
+    except RuntimeError as error:
+        raise InitialWeightsMismatch(f"{path}: {str(error).splitlines()[1].strip()[:200]}") from error
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of an .npz (plain, or with codebooks), .safetensors or .pth file.
+
+    Raises:
+        InitialWeightsMismatch: missing or unreadable.
+    """
+    if not path.is_file():
+        raise InitialWeightsMismatch(f"{path}: no such file; set `begin` to weights that you have")
+    try:
+        if path.suffix == ".npz":
+            return read_codebooks(path)
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise InitialWeightsMismatch(f"{path}: cannot be read: {str(error)[:200]}") from error
+
+
+def read_codebooks(path: Path) -> dict[str, Tensor]:
+    """The tensors of an .npz; `NAME#codes` are rows of `NAME#book`, flattened from `NAME#shape`."""
+    arrays: Any = np.load(path, allow_pickle=False)
+    state: dict[str, Tensor] = {}
+    for key in arrays.files:
+        name, _, part = key.partition("#")
+        if part == "codes":
+            rows = arrays[f"{name}#book"].astype(np.float32)[arrays[key]]
+            state[name] = torch.from_numpy(rows.reshape(arrays[f"{name}#shape"]))
+        elif not part:
+            state[name] = torch.from_numpy(arrays[key])
+    return state
 
 
 @torch.no_grad()
@@ -74,15 +112,14 @@ def begin_classifier(
     trainee.classifier.weight.copy_(functional.normalize(sums, dim=1) * LOGIT_SCALE / length)
 
 
-def begin_heads(net: FPRNet, batches: TrainingBatches) -> None:
+def begin_heads(net: FPRNet | ForeignHead, batches: list[Batch]) -> None:
     """The reduction keeps the cells' strongest directions; the foreground layer is fitted alone."""
-    chunks = [
-        first_cells(net, batches[step], bfloat16=batches.recipe.bfloat16) for step in range(FIRST_BATCHES)
-    ]
-    cells, labels = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+    cells, labels = (torch.cat(parts) for parts in zip(*(first_cells(net, b) for b in batches), strict=True))
     with torch.no_grad():
-        vectors = torch.linalg.eigh((cells.T @ cells).double()).eigenvectors.flip(1)
-        net.reduction.weight.copy_(vectors[:, : net.reduction.out_features].T)
+        if isinstance(net.reduction, nn.Linear):
+            vectors = torch.linalg.eigh((cells.T @ cells).double()).eigenvectors.flip(1)
+            kept = min(net.reduction.out_features, cells.shape[1])
+            net.reduction.weight[:kept] = vectors[:, :kept].T.float()
         nn.init.zeros_(net.foreground.weight)
     optimiser = torch.optim.Adam(net.foreground.parameters(), lr=FIRST_RATE)
     for _ in range(FIRST_STEPS):
@@ -93,94 +130,10 @@ def begin_heads(net: FPRNet, batches: TrainingBatches) -> None:
 
 
 @torch.no_grad()
-def first_cells(net: FPRNet, batch: Batch, *, bfloat16: bool) -> tuple[Tensor, Tensor]:
+def first_cells(net: FPRNet | ForeignHead, batch: Batch) -> tuple[Tensor, Tensor]:
     """(S, K) unit pyramid cells of a batch before training, and their (S,) foreground labels."""
-    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bfloat16):
-        cells = pyramid(net.backbone(batch.images[:FIRST_CROPS]), net.spec.kernels).float()
+    given = batch.inputs[0][:FIRST_CROPS]
+    features = net.backbone(given) if isinstance(net, FPRNet) else given
+    cells = functional.normalize(pyramid(features.float(), net.spec.kernels), dim=1)
     labels = pyramid_means(batch.foreground[:FIRST_CROPS], net.spec.kernels)
-    return functional.normalize(cells, dim=1).transpose(1, 2).flatten(0, 1), labels.flatten()
-
-
-def initialise_from_openvino(model: FPRNet, path: Path) -> None:
-    """Copy the backbone's and the pooled vector's weights from an OpenVINO .xml (Apache-2.0) into `model`.
-
-    The graph's constants come in the order of its operations; normalisation is already folded in.
-
-    Raises:
-        InitialWeightsMismatch: missing file, or constants that do not fit.
-    """
-    if not path.is_file():
-        raise InitialWeightsMismatch(
-            f"{path}: no such file; it is listed in shared/README.md under reid_peers"
-        )
-    constants = graph_constants(path)
-    with torch.no_grad():
-        try:
-            fill_all(model, constants)
-        except StopIteration as error:
-            raise InitialWeightsMismatch(f"{path}: fewer weights than the network has") from error
-    if next(constants, None) is not None:
-        raise InitialWeightsMismatch(f"{path}: more weights than the network has")
-
-
-def fill_all(model: FPRNet, constants: Iterator[NDArray[np.float32]]) -> None:
-    """Fill backbone and pool in the order of the graph."""
-    net = model.backbone
-    next(constants)  # 1 / standard deviation of the image
-    fill(constants, net.input_norm.weight, net.input_norm.bias, net.conv1.weight)
-    fill(constants, net.conv1_norm.weight, net.conv1_norm.bias)
-    for module in (*net.conv2, *net.conv3, *net.conv4, *net.conv5):
-        if isinstance(module, OmniBlock):
-            fill_block(module, constants)
-        elif isinstance(module, nn.Conv2d):
-            fill(constants, *module.parameters())
-    fill(constants, model.pool.place, model.pool.shift)
-    fill(constants, model.pool.layer.weight, model.pool.layer.bias)
-    scale, shift = (torch.from_numpy(next(constants).ravel()) for _ in range(2))
-    model.pool.layer.weight.mul_(scale[:, None])
-    model.pool.layer.bias.mul_(scale).add_(shift)
-    fill(constants, model.pool.activation.weight)
-
-
-def fill_block(block: OmniBlock, constants: Iterator[NDArray[np.float32]]) -> None:
-    """Fill one residual block; its shared gate comes once for each stream."""
-    fill(constants, *block.shrink.parameters())
-    for stream in block.streams:
-        for light in stream.children():
-            if isinstance(light, LightConv):
-                fill(constants, light.across.weight, light.within.weight, light.within.bias)
-        fill(constants, *block.gate.parameters())
-    fill(constants, *block.grow.parameters(), *block.shortcut.parameters())
-
-
-def fill(constants: Iterator[NDArray[np.float32]], *parameters: Tensor | None) -> None:
-    """Fill the parameters with the next constants."""
-    for parameter in parameters:
-        if parameter is None:
-            continue
-        value = next(constants)
-        if value.size != parameter.numel():
-            raise InitialWeightsMismatch(f"a weight of {value.shape} where {tuple(parameter.shape)} belongs")
-        parameter.copy_(torch.from_numpy(value.copy()).view_as(parameter))
-
-
-def graph_constants(path: Path) -> Iterator[NDArray[np.float32]]:
-    """The weights of the graph in the order of its operations."""
-    import openvino  # here: only a training that starts from OpenVINO's file needs it
-
-    for node in openvino.Core().read_model(path).get_ordered_ops():
-        if node.get_type_name() in (*INDEX_OPERANDS, "Constant", "Convert", "ShapeOf"):
-            continue
-        for operand in node.input_values():
-            value = constant_value(operand.get_node())
-            if value is not None:
-                yield value
-
-
-def constant_value(node: Any) -> NDArray[np.float32] | None:
-    """The array of a constant, also through a conversion or a reshape."""
-    if node.get_type_name() == "Constant":
-        return np.asarray(node.get_data(), np.float32)
-    if node.get_type_name() in ("Convert", "Reshape"):
-        return constant_value(node.input_value(0).get_node())
-    return None
+    return cells.transpose(1, 2).flatten(0, 1), labels.flatten()

@@ -66,3 +66,16 @@ def map_loss(features: Tensor, projection: Tensor, teacher: Tensor, weight: Tens
     ours = torch.einsum("bkhw,qk->bhwq", features, projection)
     misfit = 1 - functional.cosine_similarity(ours, teacher, dim=3, eps=1e-4)
     return (misfit * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def profile_loss(distances: Tensor, reference: Tensor) -> Tensor:
+    """Mean square difference of two (B, B) distance matrices, each row standardised without its diagonal."""
+    ours, theirs = (standardized_rows(matrix) for matrix in (distances, reference))
+    return (ours - theirs).square().mean()
+
+
+def standardized_rows(distances: Tensor) -> Tensor:
+    """(B, B - 1) distances to the others, each row of mean 0 and deviation 1."""
+    others = ~torch.eye(len(distances), dtype=torch.bool, device=distances.device)
+    rows = distances[others].view(len(distances), -1)
+    return (rows - rows.mean(1, keepdim=True)) / rows.std(1, keepdim=True).clamp(min=1e-6)

@@ -98,7 +98,21 @@ def bootstrap(values: NDArray[np.floating], *, seed: int = 0) -> Interval:
     """
     if not len(values):
         raise ValueError("no queries to resample")
+    values = values.astype(np.float64)
     generator = np.random.default_rng(seed)
     counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), RESAMPLES)
     low, high = np.quantile(counts @ values / len(values), [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
     return Interval(float(np.mean(values)), float(low), float(high))
+
+
+def gain(values: NDArray[np.floating], baseline: NDArray[np.floating], *, seed: int = 0) -> Interval:
+    """How much better than a baseline on the same queries, with the paired bootstrap's 95% interval.
+
+    The gain is significant where the interval leaves out 0.
+
+    Raises:
+        ValueError: no values, or of other queries.
+    """
+    if len(values) != len(baseline):
+        raise ValueError(f"{len(values)} queries against {len(baseline)}: not the same ones")
+    return bootstrap(values - baseline, seed=seed)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 CROPS_A_SLOT = 20
 """A person with more crops than this is drawn more than once an epoch."""
@@ -53,3 +54,9 @@ class PeopleSampler:
         """`crops` samples of one person, repeated only where there are not enough."""
         own = self.members[person]
         return [int(index) for index in rng.choice(own, self.crops, replace=len(own) < self.crops)]
+
+
+def numbered(identities: Sequence[str]) -> NDArray[np.int64]:
+    """(S,) 0-based number of each sample's person, in the order of their names."""
+    numbers = {identity: number for number, identity in enumerate(sorted(set(identities)))}
+    return np.array([numbers[identity] for identity in identities], np.int64)

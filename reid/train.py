@@ -3,49 +3,54 @@
 from __future__ import annotations
 
 import copy
-import csv
 import logging
 import math
 import os
+import signal
+import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import torch
 import typer
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 from torch.utils.data import DataLoader
 
-from reid.batches import Batch, TrainingBatches
-from reid.checkpoints import CHECKPOINT, CheckpointMismatch, Run, average, restore, save
-from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, Sample, load_training, read_heldout
-from reid.fpr_torch import fpr_distance
-from reid.initialise import InitialWeightsMismatch, Trainee, begin
-from reid.losses import (
-    batch_hard_triplet,
-    direction_loss,
-    euclidean,
-    foreground_loss,
-    map_loss,
-    relation_loss,
+from reid.batches import Batch, Batches, TrainingBatches
+from reid.checkpoints import (
+    CHECKPOINT,
+    DIVERGED,
+    CheckpointMismatch,
+    Run,
+    average,
+    restore,
+    save,
+    save_batch,
+    weights_path,
 )
-from reid.model import FPROutput, pyramid_means
-from reid.recipe import Recipe, RecipeError, load_recipe
+from reid.curves import LOG, PICTURE, STEPS, append_row, cut_log, draw_curves
+from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, Sample, load_training, read_heldout
+from reid.foreign import ForeignMismatch, ForeignNetwork
+from reid.initialise import InitialWeightsMismatch, begin
+from reid.map_cache import CachedMaps, MapBatches, MapsStale, cache_of, load_maps, spread, write_maps
+from reid.objective import Judged, loss_terms
+from reid.recipe import Optimiser, Recipe, RecipeError, load_recipe
 from reid.teacher import Teacher, TeacherCache, TeacherMissing, TeacherStale, cache_teacher, load_cache
+from reid.trainee import Trainee
 
 LOG_EVERY_STEPS = 50
 SAVE_EVERY_STEPS = 50
-STEPS = "steps"
-"""Key under which the steps are counted beside the terms of the loss."""
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+STOPPED = 130
+"""Exit status of a run that was asked to stop before its last step."""
 log = logging.getLogger("reid.train")
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is no number any more; the last checkpoint is from before."""
+    """The loss or its gradient is no number any more; the last checkpoint is from before."""
 
 
 EXPECTED = (
@@ -53,6 +58,7 @@ EXPECTED = (
     DatasetChanged,
     DatasetMissing,
     DatasetRefused,
+    ForeignMismatch,
     InitialWeightsMismatch,
     RecipeError,
     TeacherMissing,
@@ -70,85 +76,147 @@ def train(
     hours: float | None = None,
     resume: bool = False,
     loaders: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Run a recipe and return the path of the weights; they and a checkpoint are rewritten as training goes.
 
     Args:
         shared: the folder with data/ and weights/.
-        out: receives checkpoint.pt, log.csv and fpr_small.safetensors.
+        out: receives checkpoint.pt, log.csv, curves.png and the weights.
         hours: stop after this much training time (over all resumed runs), the schedule stretched to fit;
             None: after `recipe.steps`.
-        resume: go on from out/checkpoint.pt.
+        resume: go on from out/checkpoint.pt; on a CPU the end is the same, bit for bit.
+        stopped: asked between steps; True saves and returns.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
         CheckpointMismatch: nothing to resume, or of another recipe.
-        DatasetMissing, TeacherMissing, InitialWeightsMismatch: see `reid.datasets`, `teacher`, `initialise`.
+        DatasetMissing, TeacherMissing, ForeignMismatch, InitialWeightsMismatch: see their modules.
     """
-    torch.manual_seed(recipe.seed)
     samples = load_training(shared / "data", recipe.data, read_heldout(Path(recipe.heldout)))
-    batches = TrainingBatches(samples, teacher_cache(recipe, samples, shared), recipe)
-    log.info("%d crops of %d people", len(samples), batches.people.max() + 1)
+    batches = make_batches(recipe, samples, shared)
+    log.info("%d crops of %d people", len(batches.people), batches.people_count)
     trainee = begin(recipe, batches, shared)
-    return fit(trainee, batches, out, device=device, hours=hours, resume=resume, loaders=loaders)
+    return fit(
+        trainee, batches, out, device=device, hours=hours, resume=resume, loaders=loaders, stopped=stopped
+    )
+
+
+def make_batches(recipe: Recipe, samples: list[Sample], shared: Path) -> Batches:
+    """The batches of a recipe: pictures, or a foreign network's maps."""
+    if recipe.map_cache is not None:
+        chosen = spread(samples, recipe.map_cache.most_crops)
+        return MapBatches(chosen, cached_maps(recipe, chosen, shared), recipe)
+    return TrainingBatches(samples, teacher_cache(recipe, samples, shared), recipe)
 
 
 def fit(
     trainee: Trainee,
-    batches: TrainingBatches,
+    batches: Batches,
     out: Path,
     *,
     device: torch.device,
     hours: float | None,
     resume: bool,
     loaders: int,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Run the steps that are left and return the path of the weights; an interruption saves first.
+    """Run the steps that are left and return the path of the weights.
 
     Raises:
         TrainingDiverged, CheckpointMismatch: see `train`.
     """
     recipe = batches.recipe
     out.mkdir(parents=True, exist_ok=True)
-    trainee.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(trainee, copy.deepcopy(trainee.net).requires_grad_(False), make_optimiser(trainee, recipe))
+    run = begin_run(trainee, recipe, device)
     if resume:
         restore(out / CHECKPOINT, run, recipe)
-    projection = torch.from_numpy(batches.cache.projection).to(device)
-    totals: Counter[str] = Counter()
+    cut_log(out / LOG, run.step)
     before = time.monotonic() - run.elapsed_s
-    interrupted: KeyboardInterrupt | None = None
-    try:
-        for batch in remaining(batches, run.step, loaders):
-            fraction = run.step / recipe.steps if hours is None else run.elapsed_s / (hours * 3600)
-            if fraction >= 1:
-                break
-            set_rates(run.optimiser, recipe, run.step, fraction)
-            totals.update(update(trainee, run.optimiser, batch.to(device), projection, recipe))
-            average(run.mean, trainee.net, min(recipe.optimiser.ema, (1 + run.step) / (10 + run.step)))
-            run.step, run.elapsed_s = run.step + 1, time.monotonic() - before
-            if run.step % LOG_EVERY_STEPS == 0:
-                report(out / "log.csv", run, totals)
-            if run.step % SAVE_EVERY_STEPS == 0:
-                save(out, run, recipe)
-    except KeyboardInterrupt as error:
-        interrupted = error
-    report(out / "log.csv", run, totals)
+    for batch in remaining(batches, run.step, loaders):
+        fraction = run.step / recipe.steps if hours is None else run.elapsed_s / (hours * 3600)
+        if fraction >= 1 or stopped():
+            break
+        set_rates(run.optimiser, recipe.optimiser, run.step, fraction)
+        advance(run, batch.to(device), recipe, out)
+        run.elapsed_s = time.monotonic() - before
+        if run.step % LOG_EVERY_STEPS == 0:
+            report(out, run)
+        if run.step % SAVE_EVERY_STEPS == 0:
+            save(out, run, recipe)
+    if not stopped():
+        report(out, run)
     save(out, run, recipe)
-    if interrupted:
-        raise interrupted
-    return out / f"{recipe.model.name}.safetensors"
+    return weights_path(out, recipe)
 
 
-def remaining(batches: TrainingBatches, step: int, loaders: int) -> DataLoader[Batch]:
-    """The batches from `step` on, made by `loaders` other processes."""
+def begin_run(trainee: Trainee, recipe: Recipe, device: torch.device) -> Run:
+    """A run before its first step, on its device."""
+    trainee.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = copy.deepcopy(trainee.net).requires_grad_(False)
+    scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
+    return Run(trainee, mean, make_optimiser(trainee, recipe.optimiser), scaler)
+
+
+def advance(run: Run, batch: Batch, recipe: Recipe, out: Path) -> None:
+    """One step of a run; a batch that breaks it is kept.
+
+    Raises:
+        TrainingDiverged: the loss or its gradient is no number.
+    """
+    try:
+        run.totals.update(update(run, batch, recipe))
+    except TrainingDiverged as error:
+        save_batch(out / DIVERGED, batch)
+        raise TrainingDiverged(f"step {run.step}: {error}; its batch is in {out / DIVERGED}") from error
+    average(run, recipe.optimiser.ema)
+    run.step += 1
+
+
+def update(run: Run, batch: Batch, recipe: Recipe) -> dict[str, float]:
+    """One step of the optimiser; returns the terms of the loss, unweighted, their weighted sum, and 1 step.
+
+    Raises:
+        TrainingDiverged: the loss or its gradient is no number.
+    """
+    run.trainee.train()
+    kind, dtype = batch.people.device.type, DTYPES[recipe.precision]
+    with torch.autocast(kind, dtype, enabled=dtype != torch.float32):
+        output, logits = run.trainee(*batch.inputs)
+    terms = loss_terms(Judged(output, logits.float(), batch, recipe))
+    factors = msgspec.structs.asdict(recipe.losses)
+    loss = torch.stack([factors[name] * term for name, term in terms.items()]).sum()
+    values = {"loss": float(loss.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
+    if not math.isfinite(values["loss"]):
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        raise TrainingDiverged(f"the loss is no number ({shown})")
+    run.optimiser.zero_grad(set_to_none=True)
+    run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    run.scaler.unscale_(run.optimiser)
+    norm = nn.utils.clip_grad_norm_(run.trainee.parameters(), recipe.optimiser.gradient_clip)
+    if not run.scaler.is_enabled() and not torch.isfinite(norm):  # a scaler leaves such a step out
+        raise TrainingDiverged(f"the gradient is no number (loss {values['loss']:.4g})")
+    run.scaler.step(run.optimiser)
+    run.scaler.update()
+    return {STEPS: 1, **values}
+
+
+def remaining(batches: Batches, step: int, loaders: int) -> DataLoader[Batch]:
+    """The batches from `step` on, made by `loaders` other processes, which Ctrl-C leaves alone."""
     steps = range(step, batches.recipe.steps)
-    ahead = {"prefetch_factor": 4} if loaders else {}
+    ahead: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": ignore_interrupts} if loaders else {}
     return DataLoader(batches, batch_size=None, sampler=steps, num_workers=loaders, **ahead)  # type: ignore[arg-type]
 
 
-def teacher_cache(recipe: Recipe, samples: Sequence[Sample], shared: Path) -> TeacherCache:
-    """The teacher's answers from disk, computed first where they are missing."""
+def ignore_interrupts(worker: int) -> None:
+    """Leave Ctrl-C to the process that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def teacher_cache(recipe: Recipe, samples: Sequence[Sample], shared: Path) -> TeacherCache | None:
+    """The teacher's answers from disk, computed first where they are missing; None without a teacher."""
+    if recipe.teacher is None or recipe.teacher_cache is None:
+        return None
     folder = Path(recipe.teacher_cache)
     try:
         return load_cache(folder, samples)
@@ -160,103 +228,78 @@ def teacher_cache(recipe: Recipe, samples: Sequence[Sample], shared: Path) -> Te
     return load_cache(folder, samples)
 
 
-def make_optimiser(trainee: Trainee, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW with two rates: what begins as the teacher, and what begins new."""
+def cached_maps(recipe: Recipe, samples: Sequence[Sample], shared: Path) -> CachedMaps:
+    """The foreign network's maps from disk, computed first where they are missing."""
+    try:
+        return load_maps(samples, recipe)
+    except MapsStale:
+        foreign, path = recipe.model.foreign, shared / cache_of(recipe).network
+        if foreign is None:
+            raise RecipeError("a map_cache needs model.foreign") from None
+        log.info("asking %s about %d crops, once", path.name, len(samples))
+        network = ForeignNetwork(path, foreign, recipe.model.box, precision="bf16")
+        for done in write_maps(samples, network, recipe):
+            if done % 500 == 0:
+                log.info("%s: %d of %d crops", path.name, done, len(samples))
+    return load_maps(samples, recipe)
+
+
+def make_optimiser(trainee: Trainee, settings: Optimiser) -> torch.optim.Optimizer:
+    """AdamW with two rates: what begins from given weights or directions, and what begins new."""
     new = [*trainee.net.foreground.parameters(), *trainee.neck.parameters(), *trainee.classifier.parameters()]
     new_ids = {id(parameter) for parameter in new}
     known = [p for p in trainee.parameters() if p.requires_grad and id(p) not in new_ids]
-    rate = recipe.optimiser.learning_rate
-    groups: list[dict[str, Any]] = [
-        {"params": known, "peak": rate, "lr": rate},
-        {
-            "params": [p for p in new if p.requires_grad],
-            "peak": rate * recipe.optimiser.head_factor,
-            "lr": rate,
-        },
-    ]
-    return torch.optim.AdamW(groups, weight_decay=recipe.optimiser.weight_decay)
+    rate = settings.learning_rate
+    peaks = ((known, rate), ([p for p in new if p.requires_grad], rate * settings.head_factor))
+    groups: list[dict[str, Any]] = [{"params": params, "peak": peak, "lr": peak} for params, peak in peaks]
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
 
 
-def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, fraction: float) -> None:
-    """Linear warm-up by steps, cosine decay by the fraction of the run that is over."""
-    factor = min(1.0, (step + 1) / recipe.optimiser.warmup_steps) * (0.5 + 0.5 * math.cos(math.pi * fraction))
+def set_rates(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int, fraction: float) -> None:
+    """Linear warm-up by steps, then the schedule by the fraction of the run that is over."""
+    if settings.schedule == "cosine":
+        factor = 0.5 + 0.5 * math.cos(math.pi * fraction)
+    else:
+        factor = 0.1 ** sum(fraction >= milestone for milestone in settings.milestones)
+    factor *= min(1.0, (step + 1) / settings.warmup_steps)
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * factor
 
 
-def update(
-    trainee: Trainee, optimiser: torch.optim.Optimizer, batch: Batch, projection: Tensor, recipe: Recipe
-) -> dict[str, float]:
-    """One step of the optimiser; returns the terms of the loss, unweighted, their sum, and 1 step.
-
-    Raises:
-        TrainingDiverged: the loss is no number.
-    """
-    trainee.train()
-    with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-        output, logits = trainee(batch.images.contiguous(memory_format=torch.channels_last))
-    terms = loss_terms(output, logits.float(), batch, projection, recipe)
-    factors = msgspec.structs.asdict(recipe.losses)
-    loss = torch.stack([factors[name] * term for name, term in terms.items()]).sum()
-    if not torch.isfinite(loss):
-        raise TrainingDiverged(
-            f"loss terms { ({name: round(float(t.detach()), 4) for name, t in terms.items()}) }"
-        )
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(trainee.parameters(), recipe.optimiser.gradient_clip)
-    optimiser.step()
-    return {
-        STEPS: 1,
-        "loss": float(loss.detach()),
-        **{name: float(term.detach()) for name, term in terms.items()},
-    }
-
-
-def loss_terms(
-    output: FPROutput, logits: Tensor, batch: Batch, projection: Tensor, recipe: Recipe
-) -> dict[str, Tensor]:
-    """Each term of the loss by its name in `LossWeights`."""
-    kernels = recipe.model.kernels
-    pooled, cells = output.pooled.float(), output.cells
-    distances = fpr_distance(cells, output.foreground.sigmoid(), cells)
-    return {
-        "identity": functional.cross_entropy(logits, batch.people, label_smoothing=recipe.label_smoothing),
-        "pooled_triplet": batch_hard_triplet(euclidean(pooled), batch.people, margin=recipe.margin),
-        "fpr_triplet": batch_hard_triplet(distances, batch.people, margin=recipe.fpr_margin),
-        "foreground": foreground_loss(output.foreground, pyramid_means(batch.foreground, kernels)),
-        "map_foreground": foreground_loss(output.map_foreground.flatten(1), batch.foreground.flatten(1)),
-        "teacher_direction": direction_loss(pooled, batch.teacher),
-        "teacher_relation": relation_loss(pooled, batch.teacher),
-        "teacher_map": map_loss(output.map.float(), projection, batch.teacher_map, batch.foreground),
-    }
-
-
-def report(path: Path, run: Run, totals: Counter[str]) -> None:
-    """One line to the log and to the CSV: means since the last one, which are then forgotten."""
-    count = totals.pop(STEPS, 0)
-    if not count:
+def report(out: Path, run: Run) -> None:
+    """One line to the log and to the CSV, and the curves drawn again; nothing if nothing is new."""
+    if not run.totals:
         return
-    row = {name: round(total / count, 4) for name, total in totals.items()}
-    totals.clear()
+    row = append_row(out / LOG, run.step, run.elapsed_s, run.totals)
     log.info("step %d, %.0f s (%.1f s a step): %s", run.step, run.elapsed_s, run.elapsed_s / run.step, row)
-    fresh = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.writer(stream)
-        if fresh:
-            writer.writerow(["step", "elapsed_s", *row])
-        writer.writerow([run.step, round(run.elapsed_s, 1), *row.values()])
+    draw_curves(out / LOG, out / PICTURE)
+
+
+def stop_on_signals() -> Callable[[], bool]:
+    """Whether Ctrl-C or SIGTERM came; a second one ends the process at once."""
+    asked = threading.Event()
+
+    def note(number: int, _frame: object) -> None:
+        asked.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return asked.is_set
 
 
 def main(
     recipe: Annotated[Path, typer.Argument(help="Recipe (YAML).")],
-    out: Annotated[Path, typer.Option(help="Receives checkpoint, log and weights.")] = Path("work/fpr_small"),
+    out: Annotated[
+        Path | None, typer.Option(help="Receives checkpoint, log and weights: work/RECIPE.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     hours: Annotated[
         float | None, typer.Option(help="Stop after this long, the schedule fitted to it.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the network.")] = 1,
+    loaders: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
 ) -> None:
     """Trains the FPR network of a recipe."""
@@ -265,14 +308,28 @@ def main(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     shared = Path(os.environ.get("SHARED_DATA", "../shared"))
+    folder = out or Path("work") / recipe.stem
+    stopped = stop_on_signals()
     try:
         chosen = load_recipe(recipe)
         if steps is not None:
             chosen = msgspec.structs.replace(chosen, steps=steps)
-        weights = train(chosen, shared, out, device=torch.device(device), hours=hours, resume=resume)
+        weights = train(
+            chosen,
+            shared,
+            folder,
+            device=torch.device(device),
+            hours=hours,
+            resume=resume,
+            loaders=loaders,
+            stopped=stopped,
+        )
     except EXPECTED as error:
         log.error("%s", error)
         raise typer.Exit(1) from error
+    if stopped():
+        log.info("stopped; --resume goes on from %s", folder / CHECKPOINT)
+        raise typer.Exit(STOPPED)
     log.info("weights in %s", weights)
 
 

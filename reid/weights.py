@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -13,7 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from reid.model import FPRNet, ModelSpec
+from reid.model import ForeignHead, FPRNet
+from reid.spec import ModelSpec
 
 FORMAT = "fpr-1"
 
@@ -35,8 +37,11 @@ class WeightsNotes:
     """What `reid.calibrate` measured; None before it ran."""
 
 
-def save_weights(path: Path, model: FPRNet, *, recipe: dict[str, Any], terms: str) -> None:
-    """Write the network to `path` in float16, in one step; a reader never sees half a file."""
+def save_weights(path: Path, model: FPRNet | ForeignHead, *, recipe: dict[str, Any], terms: str) -> None:
+    """Write the network to `path` in float16, in one step; a reader never sees half a file.
+
+    A calibration stays where the file held the same network before.
+    """
     tensors = {
         name: value.detach().to("cpu", torch.float16).contiguous()
         for name, value in model.state_dict().items()
@@ -47,19 +52,28 @@ def save_weights(path: Path, model: FPRNet, *, recipe: dict[str, Any], terms: st
         "recipe": json.dumps(recipe),
         "terms": terms,
     }
-    write(path, tensors, notes)
+    partial = write_beside(path, tensors, notes)
+    if (
+        path.is_file()
+        and read_metadata(path).get("calibration")
+        and fingerprint(path) == fingerprint(partial)
+    ):
+        notes["calibration"] = read_metadata(path)["calibration"]
+        partial = write_beside(path, tensors, notes)
+    partial.replace(path)
 
 
-def load_weights(path: Path) -> FPRNet:
-    """The network of a checkpoint, float32, in evaluation mode on the CPU.
+def load_weights(path: Path) -> FPRNet | ForeignHead:
+    """The network of a checkpoint, float32, in evaluation mode on the CPU; a head where that is all it holds.
 
     Raises:
         WeightsError: missing, no safetensors, or of another network or version.
     """
-    model = FPRNet(read_notes(path).spec)
+    spec = read_notes(path).spec
     try:
+        model = FPRNet(spec) if spec.foreign is None else ForeignHead(spec)
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{path}: not the weights its own notes describe: {first_line(error)}") from error
     return model.eval()
 
@@ -109,13 +123,35 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsError(f"{path}: not a safetensors file ({first_line(error)})") from error
 
 
+def fingerprint(path: Path) -> str:
+    """First 12 hex digits of a SHA-256 over a checkpoint's tensors and spec: what decides its embeddings.
+
+    Recipe, terms and calibration may change; embeddings of before still compare.
+
+    Raises:
+        WeightsError: see `load_weights`.
+    """
+    digest = hashlib.sha256(read_metadata(path).get("spec", "").encode())
+    with safe_open(path, "pt") as opened:
+        for name in sorted(opened.keys()):
+            tensor = opened.get_tensor(name)
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
 def write(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> None:
     """Write beside `path` and move into place."""
+    write_beside(path, tensors, notes).replace(path)
+
+
+def write_beside(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> Path:
+    """The path of a hidden file beside `path`, written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     save_file(tensors, partial, notes)
     partial.chmod(0o644)  # safetensors makes it private
-    partial.replace(path)
+    return partial
 
 
 def first_line(error: BaseException) -> str:

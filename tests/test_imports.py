@@ -11,15 +11,37 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for folder in ("pipeline", "reid") for path in (ROOT / folder).rglob("*.py"))
 
 SQL = {"database", "opening", "schema", "rows", "store", "removal", "query", "journey", "erasure", "export"}
-SQL |= {"footage", "render", "demo.demo", "migrations.env", "migrations.versions.0001_first"}
+SQL |= {
+    "evaluate.found",
+    "corrections",
+    "portraits",
+    "versions",
+    "footage",
+    "render",
+    "demo.demo",
+    "migrations.env",
+}
+SQL |= {"migrations.versions.0001_first", "migrations.versions.0002_corrections"}
 """The store and what reads it."""
+AV = {"sources", "containers", "connect_errors", "render", "demo.scene", "live.connection"}
+"""What opens videos and streams."""
 ONLY_IN = {
     "zmq": {"pipeline.channels"},
     "ultralytics": {"pipeline.yolo"},
-    "openvino": {"pipeline.yolo", "reid.embed", "reid.teacher", "reid.initialise", "reid.export"},
-    "typer": {"pipeline.train_detector", "reid.train", "reid.evaluate", "reid.calibrate", "reid.masks"},
+    "openvino": {"pipeline.yolo", "reid.foreign", "reid.teacher", "reid.openvino_weights", "reid.export"},
+    "typer": {
+        "pipeline.train_detector",
+        "reid.train",
+        "reid.evaluate",
+        "reid.calibrate",
+        "reid.masks",
+        "reid.export",
+    },
     "pickle": set(),
-    "av": {"pipeline.sources", "pipeline.containers", "pipeline.render", "pipeline.demo.scene"},
+    "trackeval": {"pipeline.evaluate.tracking"},
+    "reid_hota": {"pipeline.evaluate.tracking"},
+    "pandas": {"pipeline.evaluate.tracking"},
+    "av": {f"pipeline.{name}" for name in AV},
     "sqlalchemy": {f"pipeline.{name}" for name in SQL},
 }
 """Packages that only these modules of ours may touch."""

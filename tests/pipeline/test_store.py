@@ -13,7 +13,7 @@ from sqlalchemy import event, func, select
 from pipeline.database import StoreFullError
 from pipeline.match import Sighting
 from pipeline.messages import TrackletEmbedded
-from pipeline.rows import UnknownRecordingError, jpeg_size, without_credentials
+from pipeline.rows import UnknownRecordingError, jpeg_size
 from pipeline.schema import Box, CropRow, EmbeddingRow, Identity, Recording, Run, SightingRow, Tracklet
 from pipeline.store import Store, open_store
 from tests.store_scene import fill, recording, tracklet
@@ -164,10 +164,6 @@ def test_credentials_never_reach_a_row(tmp_path: Path) -> None:
         number = store.start_recording(run=run, camera=camera, source=source, fingerprint=None, start_ns=0)
         store.end_recording(number, state="failed", frames=0, detected=0, message=f"{source}: refused")
     assert b"s3cr3t" not in (tmp_path / "a.db").read_bytes()
-
-
-def test_an_at_sign_in_a_password_does_not_leave_half_of_it() -> None:
-    assert without_credentials("see rtsp://me:p@ss@host:554/x, a@b.c") == "see rtsp://host:554/x, a@b.c"
 
 
 def test_unlinked_tracklets_come_by_end_camera_track_and_part(store: Store) -> None:

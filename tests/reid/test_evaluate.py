@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.datasets import Sample
-from reid.evaluate import (
-    Benchmark,
-    Item,
-    Queries,
-    by_person_and_camera,
-    cover,
-    embed,
-    evaluate,
-    heldout,
-    limited,
-    partial_reid,
-    render,
-    standardized,
-)
+from reid.baselines import CellGrid
+from reid.benchmarks import Benchmark
+from reid.embeddings import embed
+from reid.evaluate import Evaluation, as_json, evaluate, render
+from reid.methods import METHODS, Distances, all_distances, shortlisted
+from reid.progress import Item
+from reid.samples import DatasetChanged, Sample
 
-SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared"))
+GRID = CellGrid((2,), 8)
 
 
 @dataclass(frozen=True)
@@ -41,12 +31,10 @@ class Colours:
 
 
 class ColourEmbedder:
-    """Colours as features; black is background."""
-
     def embed(self, crops: list[NDArray[np.uint8]], /) -> list[Colours]:
-        return [self.embed_one(crop) for crop in crops]
+        return [self.one(crop) for crop in crops]
 
-    def embed_one(self, crop: NDArray[np.uint8]) -> Colours:
+    def one(self, crop: NDArray[np.uint8]) -> Colours:
         small = cv2.resize(crop, (4, 8), interpolation=cv2.INTER_AREA).reshape(-1, 3).astype(np.float32) + 1
         mean = small.mean(0)
         return Colours(
@@ -63,68 +51,69 @@ def picture(person: int, camera: int) -> Sample:
     return Sample(f"made/test/{person}_{camera}.png", person, camera, encoded.tobytes())
 
 
+MADE = Benchmark("made", [picture(p, 1) for p in range(5)], [picture(p, 2) for p in range(5)])
+
+
 def quiet(items: Sequence[Item], name: str) -> Iterable[Item]:
     return items
 
 
-def test_people_who_differ_in_colour_are_all_found() -> None:
-    benchmark = Benchmark("made", [picture(p, 1) for p in range(5)], [picture(p, 2) for p in range(5)])
-    gallery = embed(ColourEmbedder(), benchmark.gallery, quiet, "gallery")
-    evaluation = evaluate(ColourEmbedder(), benchmark, gallery, quiet)
+def distances(benchmark: Benchmark) -> Distances:
+    queries, gallery = (
+        embed(ColourEmbedder(), part, quiet, "") for part in (benchmark.queries, benchmark.gallery)
+    )
+    return all_distances(queries, gallery, GRID, quiet)
+
+
+def evaluated(benchmark: Benchmark) -> Evaluation:
+    return evaluate(benchmark, distances(benchmark))
+
+
+def test_people_who_differ_in_colour_are_all_found_by_every_method() -> None:
+    evaluation = evaluated(MADE)
     assert (evaluation.queries, evaluation.gallery) == (5, 5)
-    assert {score.distance: score.rank1.mean for score in evaluation.scores} == {
-        "pooled": 1,
-        "dsr": 1,
-        "fpr": 1,
-        "fused": 1,
-    }
-    assert render(evaluation).row_count == 4
+    assert {row.method: row.rank1.mean for row in evaluation.rows} == dict.fromkeys(METHODS, 1)
+    assert render(evaluation).row_count == len(METHODS)
 
 
-def test_standardized_distances_keep_each_querys_order() -> None:
-    distances = np.random.default_rng(0).random((3, 9), np.float32)
-    result = standardized(distances)
-    np.testing.assert_array_equal(result.argsort(1), distances.argsort(1))
-    np.testing.assert_allclose(result.mean(1), 0, atol=1e-6)
-    np.testing.assert_allclose(result.std(1), 1, atol=1e-5)
+def test_the_json_has_a_row_for_each_method_in_percent() -> None:
+    found = as_json([evaluated(MADE)], "made-1")
+    assert found["dataset"] == "made"
+    row = next(row for row in found["rows"] if row["method"] == "fused")
+    assert (row["rank1"], row["mAP"], row["mINP"], row["rank5"]) == (100, 100, 100, 100)
+    assert {"mAP_low", "mAP_high", "mAP_trapezoid", "gain_mAP", "covered"} <= set(row)
 
 
-def test_a_subset_of_the_queries_is_named_as_one() -> None:
-    benchmark = Benchmark("made", [picture(p, 1) for p in range(5)], [picture(1, 2)])
-    assert limited(benchmark, 2).name == "made (first 2 of 5 queries)"
-    assert len(limited(benchmark, 2).queries) == 2
-    assert limited(benchmark, None) is limited(benchmark, 5) is benchmark
+def test_published_results_stand_beside_ours() -> None:
+    evaluation = evaluated(replace(MADE, name="partial_reid, partial queries"))
+    published = as_json([evaluation], "made-1")["published"]
+    assert {"FPR'19", "PCB'18", "retail-0277"} <= {result["method"] for result in published}
+    assert render(evaluation).row_count == len(METHODS) + len(published)
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
-def test_the_stated_share_of_a_picture_is_covered(share: float) -> None:
-    mine = picture(1, 1)
-    covered = cover(mine, picture(2, 1), share, np.random.default_rng(0))
-    assert (covered.image != mine.image).any(2).mean() == pytest.approx(share, abs=0.02)
-    assert cover(mine, picture(2, 1), 0, np.random.default_rng(0)) is mine
+def test_several_covered_shares_stand_in_one_list_of_rows() -> None:
+    parts = [evaluated(replace(MADE, covered=share)) for share in (0.0, 0.5)]
+    rows = as_json(parts, "made-1")["rows"]
+    assert [row["covered"] for row in rows] == [0] * len(METHODS) + [50] * len(METHODS)
 
 
-def test_groups_number_people_across_data_sets() -> None:
-    one, other = picture(7, 1), Sample("else/train/x.png", 7, 1, b"")
-    groups = by_person_and_camera([one, other, picture(7, 1), picture(7, 2)])
-    assert [(group[0].pid, group[0].camera, len(group)) for group in groups] == [
-        (0, 1, 2),
-        (1, 1, 1),
-        (0, 2, 1),
-    ]
+def test_a_shortlist_as_long_as_the_gallery_changes_no_order() -> None:
+    queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
+    whole, short = (
+        all_distances(queries, gallery, GRID, quiet),
+        shortlisted(queries, gallery, 5, quiet),
+    )
+    for name in ("dsr", "fpr", "fused"):
+        np.testing.assert_array_equal(whole[name].argsort(1), short[f"{name}@5"].argsort(1))
 
 
-def test_partial_reid_asks_with_300_parts_for_300_whole_bodies() -> None:
-    if not (SHARED / "data" / "partial_reid").is_dir():
-        pytest.skip(f"needs Partial-REID under {SHARED}/data (set SHARED_DATA)")
-    benchmark = partial_reid(SHARED / "data", Queries.OCCLUDED)
-    assert (len(benchmark.queries), len(benchmark.gallery)) == (300, 300)
-    assert {sample.pid for sample in benchmark.queries} == {sample.pid for sample in benchmark.gallery}
+def test_what_is_not_on_the_shortlist_follows_in_the_order_of_pooled_cosine() -> None:
+    queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
+    found = shortlisted(queries, gallery, 2, quiet)
+    orders = found["pooled"].argsort(1), found["fpr@2"].argsort(1)
+    np.testing.assert_array_equal(orders[0][:, 2:], orders[1][:, 2:])
 
 
-def test_held_out_queries_and_gallery_share_no_picture() -> None:
-    if not (SHARED / "data" / "reid_extra").is_dir():
-        pytest.skip(f"needs CUHK03 pair 1 under {SHARED}/data (set SHARED_DATA)")
-    benchmark = heldout(SHARED / "data", frozenset(f"cuhk03_pair1/val/{pid}" for pid in range(5)), 0.5)
-    assert len(benchmark.queries) >= 2
-    assert not {sample.name for sample in benchmark.queries} & {sample.name for sample in benchmark.gallery}
+def test_a_corrupt_picture_is_named() -> None:
+    with pytest.raises(DatasetChanged, match=r"made/test/x\.png: not an image"):
+        embed(ColourEmbedder(), [Sample("made/test/x.png", 1, 1, b"\xff\xd8 half")], quiet, "")

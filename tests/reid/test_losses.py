@@ -6,13 +6,16 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
+from reid.fpr_torch import fpr_distance
 from reid.losses import (
     batch_hard_triplet,
     direction_loss,
     euclidean,
     foreground_loss,
     map_loss,
+    profile_loss,
     relation_loss,
 )
 
@@ -68,3 +71,28 @@ def test_covered_positions_do_not_count_in_the_map() -> None:
     weight = torch.ones(2, 4, 2)
     weight[:, 2:] = 0
     assert map_loss(features, torch.eye(6), teacher, weight).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_gradient_of_the_fpr_triplet_is_that_of_finite_differences() -> None:
+    torch.manual_seed(0)
+    raw = torch.randn(4, 5, 6, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
+
+    def loss(raw: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        cells = functional.normalize(raw, dim=2)
+        return batch_hard_triplet(fpr_distance(cells, logits.sigmoid(), cells), PEOPLE, margin=5.0)
+
+    assert torch.autograd.gradcheck(loss, (raw, logits), eps=1e-6, atol=1e-6)
+
+
+def test_the_fpr_triplet_of_repeated_cells_has_a_finite_gradient() -> None:
+    cells = torch.ones(4, 3, 6, requires_grad=True)
+    unit = functional.normalize(cells, dim=2)
+    batch_hard_triplet(fpr_distance(unit, torch.ones(4, 3), unit), PEOPLE, margin=0.3).backward()
+    assert cells.grad is not None and cells.grad.isfinite().all()
+
+
+def test_distances_of_the_same_order_and_spacing_have_the_same_profile() -> None:
+    reference = torch.rand(5, 5)
+    assert profile_loss(2 * reference + 1, reference).item() == pytest.approx(0, abs=1e-6)
+    assert profile_loss(-reference, reference).item() > 1

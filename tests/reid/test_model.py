@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reid.initialise import InitialWeightsMismatch, initialise_from_openvino
-from reid.model import FPRNet, ModelSpec, PositionPool, pyramid, pyramid_means
+from reid.model import FPRNet, PositionPool, pyramid, pyramid_means
+from reid.openvino_weights import InitialWeightsMismatch, initialise_from_openvino
+from reid.resnet import HalfInstanceNorm
+from reid.spec import Backbone, ModelSpec
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared"))
 RETAIL = SHARED / "weights/reid_peers/person-reidentification-retail-0277.xml"
@@ -76,7 +78,52 @@ def test_the_pooled_vector_ignores_what_is_no_foreground() -> None:
 
 def test_an_unknown_backbone_is_refused() -> None:
     with pytest.raises(ValueError, match="known: omni_scale"):
-        FPRNet(ModelSpec(backbone="resnet"))
+        FPRNet(ModelSpec(backbone="resnet"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("backbone", "width"), [("omni_scale", 0.4), ("resnet50", 0.01)])
+def test_a_backbone_too_narrow_for_its_layers_is_refused(backbone: Backbone, width: float) -> None:
+    with pytest.raises(ValueError, match=f"width = {width}, must be >="):
+        FPRNet(ModelSpec(backbone=backbone, width=width))
+
+
+@pytest.mark.parametrize("backbone", ["omni_scale_bn", "resnet50", "resnet50_ibn_a"])
+def test_every_backbone_makes_a_map_of_sixteenths_of_any_picture(backbone: Backbone) -> None:
+    spec = ModelSpec(backbone=backbone, width=0.5 if backbone == "omni_scale_bn" else 0.125)
+    net = FPRNet(spec).eval()
+    for size in ((32, 16), (256, 128), (384, 128)):
+        output = net(torch.zeros(1, 3, *size))
+        assert output.map.shape[2:] == (size[0] // 16, size[1] // 16) and (output.map >= 0).all()
+        assert output.pooled.shape == (1, net.pooled_channels)
+
+
+def test_the_backbone_to_train_from_scratch_has_less_than_5_million_weights() -> None:
+    net = FPRNet(ModelSpec(backbone="omni_scale_bn"))
+    assert sum(parameter.numel() for parameter in net.parameters()) < 5_000_000
+
+
+def test_a_paper_strict_network_has_the_backbones_channels_and_110_cells() -> None:
+    spec = ModelSpec(backbone="resnet50", width=0.125, cell_channels=None, pooled_dim=None, box=(384, 128))
+    output = FPRNet(spec).eval()(torch.rand(1, 3, 384, 128) * 255)
+    assert output.cells.shape == (1, 110, 256)
+    torch.testing.assert_close(output.pooled, output.map.mean((2, 3)))
+
+
+def test_resnet_has_the_keys_of_torchvision(shared_data: Path) -> None:
+    from reid.initialise import read_state
+
+    ours = FPRNet(ModelSpec(backbone="resnet50")).backbone.state_dict()
+    theirs = read_state(shared_data / "weights/resnet50_imagenet_nc.npz")
+    shapes = {name: tuple(value.shape) for name, value in theirs.items() if not name.startswith("fc.")}
+    assert {name: tuple(v.shape) for name, v in ours.items() if "num_batches" not in name} == shapes
+
+
+def test_instance_norm_on_half_the_channels_forgets_the_contrast_of_that_half() -> None:
+    norm = HalfInstanceNorm(8).eval()
+    features = torch.randn(2, 8, 4, 4)
+    ours, brighter = norm(features), norm(3 * features)
+    torch.testing.assert_close(ours[:, :4], brighter[:, :4], atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(ours[:, 4:], brighter[:, 4:], atol=0.1)
 
 
 def test_a_network_begun_from_openvino_answers_as_openvino_does() -> None:

@@ -4,133 +4,86 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import msgspec
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from reid.batches import Batch, TrainingBatches
-from reid.checkpoints import CheckpointMismatch
-from reid.datasets import Sample
-from reid.initialise import begin
-from reid.model import FPRNet, ModelSpec
-from reid.recipe import CropSize, Recipe, RecipeError, load_recipe
-from reid.teacher import PROJECTED, TeacherCache, TeacherStale, load_cache
-from reid.train import TrainingDiverged, fit, make_optimiser, set_rates, update
+from reid.batches import TrainingBatches
+from reid.checkpoints import CHECKPOINT, CheckpointMismatch
+from reid.curves import cut_log
+from reid.initialise import InitialWeightsMismatch, begin, initialise
+from reid.model import FPRNet
+from reid.objective import TERMS
+from reid.recipe import LossWeights, Optimiser
+from reid.spec import ModelSpec
+from reid.teacher import TeacherStale, load_cache
+from reid.train import TrainingDiverged, begin_run, make_optimiser, set_rates, stop_on_signals, update
 from reid.weights import load_weights, read_notes
+from tests.reid.tiny_training import run, tiny_batches, tiny_recipe, tiny_samples, tiny_teacher
 
 CONFIGS = Path(__file__).parents[2] / "configs/reid"
-PEOPLE, CROPS = 6, 4
-
-
-def make_recipe(steps: int = 3) -> Recipe:
-    return Recipe(
-        terms="test",
-        data=("folder:none",),
-        heldout="none",
-        teacher="none",
-        teacher_cache="none",
-        steps=steps,
-        sizes=(CropSize(64, 64, 1),),
-        model=ModelSpec(name="tiny", width=0.5),
-        begin_as_teacher=False,
-        people=3,
-        crops=2,
-        bfloat16=False,
-    )
+NOWHERE = Path("none")
 
 
 @pytest.fixture(scope="module")
 def batches() -> TrainingBatches:
-    return make_batches(make_recipe())
+    return TrainingBatches(tiny_samples(), tiny_teacher(256), tiny_recipe())
 
 
-def make_batches(recipe: Recipe) -> TrainingBatches:
-    rng = np.random.default_rng(0)
-    samples = []
-    for number in range(PEOPLE * CROPS):
-        colour = np.random.default_rng(number // CROPS).integers(0, 256, 3)
-        image = np.clip(colour + rng.normal(0, 20, (64, 32, 3)), 0, 255).astype(np.uint8)
-        encoded = cv2.imencode(".png", image)[1].tobytes()
-        samples.append(Sample(f"folder/all/{number}.png", number // CROPS, number % 2, encoded))
-    count = len(samples)
-    channels = FPRNet(recipe.model).backbone.channels
-    maps = rng.normal(0, 1, (count, 16, 8, PROJECTED)).astype(np.float16)
-    cache = TeacherCache(
-        embeddings=rng.normal(0, 1, (count, 256)).astype(np.float16),
-        maps=maps,
-        norms=np.abs(maps[..., 0]),
-        projection=np.linalg.qr(rng.normal(0, 1, (channels, PROJECTED)))[0].T.astype(np.float32),
-    )
-    return TrainingBatches(samples, cache, recipe)
-
-
-def run(batches: TrainingBatches, out: Path, *, resume: bool = False, stop: int | None = None) -> Path:
-    torch.manual_seed(0)
-    trainee = begin(batches.recipe, batches, Path("none"))
-    if stop is not None:
-        batches = Interrupted(batches.samples, batches.cache, batches.recipe)
-        batches.stop = stop
-    return fit(trainee, batches, out, device=torch.device("cpu"), hours=None, resume=resume, loaders=0)
-
-
-def test_a_run_leaves_weights_that_load(batches: TrainingBatches, tmp_path: Path) -> None:
-    weights = run(batches, tmp_path)
+def test_a_run_leaves_weights_that_load_a_log_and_its_curves(tmp_path: Path) -> None:
+    weights = run(tiny_batches(tiny_recipe(), tmp_path), tmp_path)
     assert load_weights(weights)(torch.zeros(1, 3, 64, 64)).cells.shape[2] == 112
     assert read_notes(weights).recipe["step"] == 3
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    assert rows[-1]["step"] == "3" and float(rows[-1]["loss"]) > 0
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_interrupted_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    batches = make_batches(make_recipe(4))
-    unbroken = load_weights(run(batches, tmp_path / "unbroken")).state_dict()
-    with pytest.raises(KeyboardInterrupt):
-        run(batches, tmp_path / "broken", stop=2)
-    resumed = load_weights(run(batches, tmp_path / "broken", resume=True)).state_dict()
-    assert all(torch.allclose(unbroken[name], resumed[name], atol=1e-3) for name in unbroken)
+def test_a_killed_run_writes_the_rows_after_its_checkpoint_again(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("step,elapsed_s,loss\n50,1.0,2.0\n100,2.0,1.0\n")
+    cut_log(log, 50)
+    assert log.read_text().splitlines() == ["step,elapsed_s,loss", "50,1.0,2.0"]
+    cut_log(log, 0)
+    assert not log.exists()
 
 
-class Interrupted(TrainingBatches):
-    """Batches that a key press ends at a step."""
-
-    stop = 0
-
-    def __getitem__(self, step: int) -> Batch:
-        if step >= self.stop:
-            raise KeyboardInterrupt
-        return super().__getitem__(step)
+def test_a_key_press_is_noted_and_stops_the_run_between_two_steps() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        stopped = stop_on_signals()
+        assert not stopped()
+        signal.raise_signal(signal.SIGINT)
+        assert stopped()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def test_a_step_makes_the_loss_of_its_batch_smaller(batches: TrainingBatches) -> None:
-    torch.manual_seed(0)
-    trainee = begin(batches.recipe, batches, Path("none"))
-    optimiser = make_optimiser(trainee, batches.recipe)
-    projection = torch.from_numpy(batches.cache.projection)
-    losses = [update(trainee, optimiser, batches[0], projection, batches.recipe)["loss"] for _ in range(6)]
+    a_run = begin_run(begin(batches.recipe, batches, NOWHERE), batches.recipe, torch.device("cpu"))
+    losses = [update(a_run, batches[0], batches.recipe)["loss"] for _ in range(6)]
     assert losses[-1] < losses[0]
 
 
-def test_a_loss_that_is_no_number_stops_the_run(batches: TrainingBatches) -> None:
-    trainee = begin(batches.recipe, batches, Path("none"))
-    with torch.no_grad():
-        trainee.classifier.weight.fill_(torch.nan)
-    with pytest.raises(TrainingDiverged, match="identity"):
-        projection = torch.from_numpy(batches.cache.projection)
-        update(trainee, make_optimiser(trainee, batches.recipe), batches[0], projection, batches.recipe)
-
-
-def test_a_diverged_run_keeps_its_last_checkpoint(tmp_path: Path) -> None:
-    batches = make_batches(make_recipe(2))
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
+    recipe = tiny_recipe(losses=LossWeights(identity=1.0, teacher_direction=1.0))
+    cache = tiny_teacher(256)
+    batches = TrainingBatches(tiny_samples(), cache, recipe)
     run(batches, tmp_path)
-    before = (tmp_path / "checkpoint.pt").read_bytes()
-    batches.cache.embeddings[:] = np.nan
-    with pytest.raises(TrainingDiverged, match="teacher_direction"):
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    cache.embeddings[:] = np.nan
+    with pytest.raises(TrainingDiverged, match=r"step 0: .*teacher_direction nan.*diverged\.safetensors"):
         run(batches, tmp_path)
-    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    kept = load_file(tmp_path / "diverged.safetensors")
+    assert torch.equal(kept["inputs.0"], batches[0].inputs[0]) and kept["teacher"].isnan().all()
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
 def test_what_is_missing_is_one_line_on_the_command_line(tmp_path: Path) -> None:
@@ -140,13 +93,13 @@ def test_what_is_missing_is_one_line_on_the_command_line(tmp_path: Path) -> None
         command, cwd=CONFIGS.parents[1], env=environment, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 1
-    assert "no such archive; set SHARED_DATA" in ran.stderr and "Traceback" not in ran.stderr
+    assert "no such folder or archive" in ran.stderr and "Traceback" not in ran.stderr
 
 
 def test_a_batch_depends_on_its_step_alone(batches: TrainingBatches) -> None:
-    again = make_batches(batches.recipe)
-    assert torch.equal(batches[1].images, again[1].images)
-    assert not torch.equal(batches[0].images, again[1].images)
+    again = TrainingBatches(tiny_samples(), tiny_teacher(256), batches.recipe)
+    assert torch.equal(batches[1].inputs[0], again[1].inputs[0])
+    assert not torch.equal(batches[0].inputs[0], again[1].inputs[0])
 
 
 def test_covered_positions_are_no_foreground(batches: TrainingBatches) -> None:
@@ -154,23 +107,31 @@ def test_covered_positions_are_no_foreground(batches: TrainingBatches) -> None:
     assert (batch.foreground <= batch.visible + 1e-6).all()
 
 
+def test_masks_are_the_labels_where_there_are_masks(tmp_path: Path) -> None:
+    recipe = tiny_recipe(masks=str(tmp_path / "masks"), occlusion=0)
+    foreground = tiny_batches(recipe, tmp_path)[0].foreground
+    assert foreground[:, :, 1:3].mean() > 0.9 and foreground[:, :, 0].mean() < 0.6
+
+
 def test_frozen_parts_stay_as_they_were(batches: TrainingBatches) -> None:
-    batches = make_batches(msgspec.structs.replace(batches.recipe, frozen=("conv1",)))
-    trainee = begin(batches.recipe, batches, Path("none"))
+    recipe = tiny_recipe(frozen=("conv1",))
+    trainee = begin(recipe, batches, NOWHERE)
     before = trainee.net.backbone.conv1.weight.clone()
-    projection = torch.from_numpy(batches.cache.projection)
-    update(trainee, make_optimiser(trainee, batches.recipe), batches[0], projection, batches.recipe)
+    update(begin_run(trainee, recipe, torch.device("cpu")), batches[0], recipe)
     assert torch.equal(before, trainee.net.backbone.conv1.weight)
 
 
-def test_rates_warm_up_and_fall_to_nothing(batches: TrainingBatches) -> None:
-    trainee = begin(batches.recipe, batches, Path("none"))
-    optimiser = make_optimiser(trainee, batches.recipe)
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("cosine", [2e-6, 1e-4, 5e-5, 0]), ("steps", [2e-6, 1e-4, 1e-5, 1e-6])]
+)
+def test_rates_warm_up_and_fall(batches: TrainingBatches, schedule: str, expected: list[float]) -> None:
+    settings = Optimiser(schedule=schedule)  # type: ignore[arg-type]
+    optimiser = make_optimiser(begin(batches.recipe, batches, NOWHERE), settings)
     rates = []
     for step, fraction in ((0, 0.0), (49, 0.0), (100, 0.5), (200, 1.0)):
-        set_rates(optimiser, batches.recipe, step, fraction)
+        set_rates(optimiser, settings, step, fraction)
         rates.append(optimiser.param_groups[0]["lr"])
-    assert rates == pytest.approx([2e-6, 1e-4, 5e-5, 0])
+    assert rates == pytest.approx(expected)
 
 
 def test_resuming_nothing_says_so(batches: TrainingBatches, tmp_path: Path) -> None:
@@ -178,25 +139,39 @@ def test_resuming_nothing_says_so(batches: TrainingBatches, tmp_path: Path) -> N
         run(batches, tmp_path, resume=True)
 
 
-def test_every_step_is_logged_as_csv(tmp_path: Path) -> None:
-    run(make_batches(make_recipe(2)), tmp_path)
-    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
-    assert rows[-1]["step"] == "2" and float(rows[-1]["loss"]) > 0
+def test_a_checkpoint_of_another_network_is_refused_by_what_differs(tmp_path: Path) -> None:
+    run(tiny_batches(tiny_recipe(steps=1), tmp_path), tmp_path)
+    other = tiny_recipe(model=ModelSpec(name="tiny", width=0.5, cell_channels=64), seed=2)
+    message = r"model\.cell_channels there 112, here 64; seed there 0, here 2"
+    with pytest.raises(CheckpointMismatch, match=message):
+        run(tiny_batches(other, tmp_path), tmp_path, resume=True)
 
 
-def test_the_shipped_recipe_loads() -> None:
-    recipe = load_recipe(CONFIGS / "fpr_small.yaml")
-    assert recipe.model == ModelSpec()
+def test_a_damaged_checkpoint_is_refused(batches: TrainingBatches, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+    with pytest.raises(CheckpointMismatch, match=r"not a checkpoint of reid\.train"):
+        run(batches, tmp_path, resume=True)
 
 
-def test_a_misspelt_key_of_a_recipe_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.yaml"
-    path.write_text((CONFIGS / "fpr_small.yaml").read_text() + "\nlearning_rte: 1\n")
-    with pytest.raises(RecipeError, match="learning_rte"):
-        load_recipe(path)
+def test_every_weight_of_the_loss_has_its_term() -> None:
+    assert tuple(TERMS) == LossWeights.__struct_fields__
 
 
-def test_a_cache_of_other_crops_is_not_used(batches: TrainingBatches, tmp_path: Path) -> None:
+def test_a_resnet_begins_as_the_published_imagenet_weights(shared_data: Path) -> None:
+    net = FPRNet(ModelSpec(backbone="resnet50"))
+    initialise(net, shared_data / "weights/resnet50_imagenet_nc.npz")
+    assert net.backbone.bn1.running_var.std() > 0.01
+    with pytest.raises(InitialWeightsMismatch, match="no such file"):
+        initialise(net, shared_data / "weights/none.npz")
+
+
+def test_weights_of_another_network_are_no_beginning(shared_data: Path) -> None:
+    narrow = FPRNet(ModelSpec(backbone="resnet50", width=0.25))
+    with pytest.raises(InitialWeightsMismatch, match="size mismatch"):
+        initialise(narrow, shared_data / "weights/resnet50_imagenet_nc.npz")
+
+
+def test_a_cache_of_other_crops_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "names.json").write_text('["somebody/else.jpg"]')
     with pytest.raises(TeacherStale, match="delete it"):
-        load_cache(tmp_path, batches.samples)
+        load_cache(tmp_path, tiny_samples())

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from reid.model import FPRNet, ModelSpec
+from reid.model import FPRNet
+from reid.spec import ModelSpec
 from reid.weights import WeightsError, load_weights, read_notes, save_weights, set_calibration
 
 TINY = ModelSpec(name="tiny", width=0.5)
@@ -40,6 +41,19 @@ def test_a_calibration_is_added_without_touching_the_network(saved: Path) -> Non
     assert read_notes(saved).calibration == {"scale": 2.5}
     after = load_weights(saved).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_same_network_written_again_keeps_its_calibration(saved: Path) -> None:
+    net = load_weights(saved)
+    set_calibration(saved, {"scale": 2.5})
+    save_weights(saved, net, recipe={"steps": 3}, terms="research use only")
+    assert read_notes(saved).calibration == {"scale": 2.5}
+
+
+def test_another_network_in_its_place_is_not_calibrated(saved: Path) -> None:
+    set_calibration(saved, {"scale": 2.5})
+    save_weights(saved, FPRNet(TINY), recipe={}, terms="")
+    assert read_notes(saved).calibration is None
 
 
 def test_nothing_but_the_checkpoint_stays_in_the_folder(saved: Path) -> None:

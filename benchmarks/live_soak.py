@@ -1,0 +1,157 @@
+"""A live run under random faults for a long time: nothing may leak.
+
+    python benchmarks/live_soak.py [--minutes 60] [--seed 0] [--json]
+
+Three cameras (see live_cameras.py); every half minute or so one of the faults happens to one of them and is
+repaired. Exits 1 when memory grows by more than 1 MB an hour after the warm-up (beyond what the scatter of
+the samples explains), or open files, sockets or processes grow, or a camera is not live at the end, or
+anything is left after the run: processes, shared memory, temporary folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from live_cameras import FAULTS, Site, open_site
+from live_judging import end_of, settle
+from live_site import LiveRun, memory_bytes
+
+from tests.rtsp.server import missing_packages
+
+LIMIT_BYTES_H = 1e6
+WARM = 0.2
+"""Share of the run that is not judged: pools fill, the gallery's first people come."""
+SAMPLE_S = 5.0
+FAULT_S = (2.0, 12.0)
+"""A fault lasts so long."""
+REST_S = (10.0, 25.0)
+"""And so long comes before the next."""
+SURE = 2.0
+"""Standard errors by which the slope must exceed the limit to count."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the run holds at one moment."""
+
+    at_s: float
+    memory_bytes: int
+    files: int
+    """Open descriptors, sockets among them."""
+    processes: int
+    threads: int
+
+
+def main() -> int:
+    """Soak, print, judge."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if missing_packages():
+        raise SystemExit(missing_packages())
+    left_before = leftovers()
+    with tempfile.TemporaryDirectory() as folder, open_site(Path(folder)) as site:
+        samples, faults = soak(site, arguments.minutes * 60, random.Random(arguments.seed))
+        problems = [f"{c}: {p}" for c in site.run.names for p in settle(site, c)]
+        ending = end_of(site.run)
+    left = sorted(leftovers() - left_before)
+    figures = judged(samples)
+    problems += [*figures.pop("problems"), *ending["problems"], *(f"left behind: {name}" for name in left)]
+    report = {"minutes": arguments.minutes, "faults": dict(faults), **figures, "failed": problems}
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        for name, value in report.items():
+            print(f"{name}: {value}")
+    return 1 if problems else 0
+
+
+def soak(site: Site, seconds: float, chance: random.Random) -> tuple[list[Sample], Counter[str]]:
+    """Do faults at random until the time is over; what was held meanwhile."""
+    samples: list[Sample] = []
+    done: Counter[str] = Counter()
+    began = time.monotonic()
+
+    def rest(length_s: float) -> None:
+        until = time.monotonic() + length_s
+        while time.monotonic() < until:
+            samples.append(sample(site.run, time.monotonic() - began))
+            time.sleep(min(SAMPLE_S, max(0.0, until - time.monotonic())))
+
+    while time.monotonic() - began < seconds:
+        fault = chance.choice(FAULTS)
+        rest(chance.uniform(*REST_S))
+        fault.inject(site)
+        done[fault.name] += 1
+        rest(chance.uniform(*FAULT_S))
+        fault.repair(site)
+    return samples, done
+
+
+def sample(run: LiveRun, at_s: float) -> Sample:
+    """Count everything that could leak."""
+    files = threads = alive = 0
+    for process in run.processes():
+        try:
+            files += process.num_fds()
+            threads += process.num_threads()
+            alive += 1
+        except psutil.Error:
+            continue
+    return Sample(at_s, memory_bytes(run), files, alive, threads)
+
+
+def judged(samples: list[Sample]) -> dict[str, Any]:
+    """Slopes after the warm-up, and what is wrong with them."""
+    warm = [s for s in samples if s.at_s > WARM * samples[-1].at_s]
+    at_s = np.array([s.at_s for s in warm])
+    slope, error = slope_of(at_s, np.array([s.memory_bytes for s in warm], float))
+    problems = []
+    if (slope - SURE * error) * 3600 > LIMIT_BYTES_H:
+        problems.append(f"memory grows by {slope * 3600 / 1e6:.1f} MB/h")
+    for name in ("files", "processes", "threads"):
+        counts = np.array([getattr(s, name) for s in warm])
+        first, last = (int(np.median(part)) for part in np.array_split(counts, 4)[::3])
+        if last > first + 2:
+            problems.append(f"{name} grew from {first} to {last}")
+    return {
+        "memory_mb": round(max(s.memory_bytes for s in samples) / 1e6, 1),
+        "slope_mb_h": round(slope * 3600 / 1e6, 2),
+        "slope_error_mb_h": round(error * 3600 / 1e6, 2),
+        "files": [warm[0].files, warm[-1].files],
+        "processes": [warm[0].processes, warm[-1].processes],
+        "problems": problems,
+    }
+
+
+def slope_of(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Least-squares slope and its standard error."""
+    centred = x - x.mean()
+    slope = float(centred @ y / (centred @ centred))
+    scatter = y - y.mean() - slope * centred
+    return slope, float(np.sqrt((scatter @ scatter) / max(1, len(x) - 2) / (centred @ centred)))
+
+
+def leftovers() -> set[str]:
+    """Names of shared memory and of folders for sockets that exist now."""
+    shared = Path("/dev/shm").iterdir() if Path("/dev/shm").is_dir() else ()
+    return {str(path) for path in (*shared, *Path(tempfile.gettempdir()).glob("fpr-*"))}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The ruler: a store's tracks and identities against labelled truth."""

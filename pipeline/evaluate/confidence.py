@@ -1,0 +1,118 @@
+"""Is a link that says 80% right in 8 cases of 10? Stated probability against the share that is right."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from pipeline.evaluate.found import Claim
+from pipeline.evaluate.pieces import Piece
+
+BINS = 10
+"""Of equal count, as in `reid.calibrate`; fewer where there are fewer than 5 decisions for each."""
+LEAST_IN_BIN = 5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One link that was judged."""
+
+    tracklet: int
+    state: str
+    probability: float
+    right: bool
+    runner_up_right: bool
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """Decisions of similar stated probability."""
+
+    decisions: int
+    stated: float
+    """Mean stated probability."""
+    right: float
+    """Share that is right."""
+
+
+class Confidence(msgspec.Struct, frozen=True):
+    """How honest stated probabilities are."""
+
+    decisions: int
+    ece: float | None
+    """Expected calibration error: mean distance between stated and right, over bins of equal count."""
+    brier: float | None
+    """Mean squared error of the stated probability."""
+    base_brier: float | None
+    """The same for always stating the share that is right."""
+    bins: tuple[Bin, ...]
+
+
+class Ambiguous(msgspec.Struct, frozen=True):
+    """Links the program said it was unsure of."""
+
+    decisions: int
+    """Those that can be judged."""
+    right: int
+    """Filed under the right person all the same."""
+    runner_up_right: int
+    """The second choice would have been right."""
+
+
+def decisions(found: Sequence[Piece], claims: Mapping[int, Claim]) -> list[Decision]:
+    """The links that can be judged: the piece shows a labelled person, and so does the rest of the identity.
+
+    A link is right where most labelled boxes of the identity's other pieces show the piece's person.
+    """
+    shown: dict[int, Counter[int]] = defaultdict(Counter)
+    for piece in found:
+        shown[piece.identity].update(piece.shows)
+    result = []
+    for piece in found:
+        first = next((t for t in piece.tracklets if stated(claims.get(t))), None)
+        if first is None or piece.person is None:
+            continue
+        claim = claims[first]
+        owner = owner_of(shown[piece.identity] - Counter(piece.shows))
+        if owner is not None and claim.probability is not None:
+            other = owner_of(shown[claim.runner_up]) if claim.runner_up is not None else None
+            right, second = owner == piece.person, other == piece.person
+            result.append(Decision(first, claim.state, claim.probability, right, second))
+    return result
+
+
+def stated(claim: Claim | None) -> bool:
+    """Whether a tracklet's claim was decided upon, with a probability, and not repeated from its track."""
+    return claim is not None and claim.probability is not None and claim.decided
+
+
+def owner_of(shown: Counter[int]) -> int | None:
+    """The person with most boxes; None for nobody."""
+    return max(shown, key=lambda person: (shown[person], -person)) if shown else None
+
+
+def confidence(made: Sequence[Decision]) -> Confidence:
+    """Calibration of decisions, ambiguous ones included."""
+    if not made:
+        return Confidence(0, None, None, None, ())
+    ordered = sorted(made, key=lambda decision: (decision.probability, decision.tracklet))
+    stated = np.array([decision.probability for decision in ordered])
+    right = np.array([decision.right for decision in ordered], np.float64)
+    count = int(np.clip(len(ordered) // LEAST_IN_BIN, 1, BINS))
+    bins = tuple(
+        Bin(len(part), float(stated[part].mean()), float(right[part].mean()))
+        for part in np.array_split(np.arange(len(ordered)), count)
+    )
+    ece = sum(part.decisions * abs(part.stated - part.right) for part in bins) / len(ordered)
+    brier, base = float(np.mean((stated - right) ** 2)), float(np.var(right))
+    return Confidence(len(ordered), float(ece), brier, base, bins)
+
+
+def ambiguous(made: Sequence[Decision]) -> Ambiguous:
+    """What became of the links that were said to be unsure."""
+    unsure = [decision for decision in made if decision.state == "ambiguous"]
+    right = sum(decision.right for decision in unsure)
+    return Ambiguous(len(unsure), right, sum(decision.runner_up_right for decision in unsure))

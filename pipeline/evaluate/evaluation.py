@@ -1,0 +1,189 @@
+"""A store's newest recordings against truth: each camera, all cameras together, every wrong link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from pipeline.evaluate.confidence import Ambiguous, Confidence, ambiguous, confidence, decisions
+from pipeline.evaluate.found import Claim, Found, one_box_each, read_claims, read_found
+from pipeline.evaluate.labels import Labels, Mask, Numbers, matched, overlapping
+from pipeline.evaluate.pieces import (
+    IdentityScore,
+    Jump,
+    Merge,
+    PairScore,
+    Piece,
+    Split,
+    identity_score,
+    jumps,
+    merges,
+    pair_score,
+    pieces,
+    splits,
+)
+from pipeline.evaluate.tracking import AcrossScore, TrackingScore, across_idf1, across_score, tracking_score
+from pipeline.evaluate.truth import CameraTruth, TruthError
+from pipeline.query import chosen
+from pipeline.store import Store
+
+Coverage = Literal["complete", "partial"]
+"""partial: only some people are labelled; what matches no label counts neither for nor against."""
+
+
+class CameraScore(msgspec.Struct, frozen=True):
+    """One camera."""
+
+    camera: str
+    tracks: TrackingScore
+    """With tracks as ids: what the tracker did."""
+    identities: TrackingScore
+    """With identities as ids: what linking made of it."""
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """Everything the ruler measures."""
+
+    version: int
+    coverage: Coverage
+    cameras: tuple[CameraScore, ...]
+    unlabelled: tuple[str, ...]
+    """Cameras of the store that have no truth."""
+    across: AcrossScore
+    """All cameras together, one identity for one person."""
+    idf1_unlinked: float
+    """IDF1 across cameras if every track were a person of its own."""
+    idf1_perfect: float
+    """The same if every track were filed under the person it shows most."""
+    pairs: PairScore
+    identities: IdentityScore
+    ambiguous: Ambiguous
+    confidence: Confidence
+    splits: tuple[Split, ...]
+    merges: tuple[Merge, ...]
+    jumps: tuple[Jump, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One camera's boxes that count, and whom they show."""
+
+    camera: str
+    truth: Labels
+    found: Found
+    rows: Numbers  # (F,) of the truth that each found box shows, -1 for none
+
+
+def evaluate(
+    store: Store,
+    truth: Mapping[str, CameraTruth],
+    *,
+    coverage: Coverage = "complete",
+    frames: range | None = None,
+    version: int | None = None,
+) -> Evaluation:
+    """Measure what the store says of each camera's newest recording.
+
+    Args:
+        store: any open store.
+        truth: by camera; cameras without truth are left out.
+        coverage: see `Coverage`.
+        frames: 0-based; what lies outside does not count. None for all.
+        version: an identity version; None for the newest.
+
+    Raises:
+        TruthError: the store has none of these cameras.
+    """
+    found = read_found(store, version)
+    if not found.keys() & truth.keys():
+        raise TruthError(
+            f"no camera of the truth ({', '.join(truth)}) was read (there is: {', '.join(found)})"
+        )
+    both = sorted(found.keys() & truth.keys())
+    judged = [judge(name, found[name], truth[name], coverage, frames) for name in both]
+    left = tuple(sorted(found.keys() - truth.keys()))
+    return measure(judged, read_claims(store, version), coverage, left, chosen(store, version))
+
+
+def judge(camera: str, found: Found, truth: CameraTruth, coverage: Coverage, frames: range | None) -> Judged:
+    """The boxes of one camera that count."""
+    people = truth.people.where(inside(truth.people, frames))
+    found = found.where(inside(found.tracks, frames))
+    rows = matched(found.tracks, people)
+    counts = rows >= 0
+    if coverage == "complete":
+        counts |= ~overlapping(found.tracks, truth.ignored)
+    return Judged(camera, people, found.where(counts), rows[counts])
+
+
+def inside(labels: Labels, frames: range | None) -> Mask:
+    """(B,) whether a box lies in these frames."""
+    if frames is None:
+        return np.ones(len(labels), np.bool_)
+    return (labels.frames >= frames.start) & (labels.frames < frames.stop)
+
+
+def measure(
+    judged: Sequence[Judged],
+    claims: Mapping[int, Claim],
+    coverage: Coverage,
+    unlabelled: tuple[str, ...],
+    version: int,
+) -> Evaluation:
+    """All figures, from the boxes that count."""
+    found = [piece for one in judged for piece in pieces(one.camera, one.found, one.truth, one.rows, claims)]
+    made = decisions(found, claims)
+    return Evaluation(
+        version=version,
+        coverage=coverage,
+        cameras=tuple(camera_score(one) for one in judged),
+        unlabelled=unlabelled,
+        across=across_score([(one.truth, one_box_each(one.found.people)) for one in judged]),
+        idf1_unlinked=across_idf1(relabelled(judged, own_names(found))),
+        idf1_perfect=across_idf1(relabelled(judged, true_names(found))),
+        pairs=pair_score(found),
+        identities=identity_score(found),
+        ambiguous=ambiguous(made),
+        confidence=confidence(made),
+        splits=tuple(splits(found)),
+        merges=tuple(merges(found)),
+        jumps=tuple(jumps(found)),
+    )
+
+
+def camera_score(one: Judged) -> CameraScore:
+    """One camera by its tracks and by its identities."""
+    people = tracking_score(one.truth, one_box_each(one.found.people))
+    return CameraScore(one.camera, tracking_score(one.truth, one.found.tracks), people)
+
+
+def own_names(found: Sequence[Piece]) -> dict[tuple[str, int], int]:
+    """A number of its own for every track."""
+    return {key: number for number, key in enumerate(sorted({(p.camera, p.track) for p in found}))}
+
+
+def true_names(found: Sequence[Piece]) -> dict[tuple[str, int], int]:
+    """For every track the person it shows most; a negative number of its own where it shows nobody."""
+    names = {key: -1 - number for key, number in own_names(found).items()}
+    most: dict[tuple[str, int], int] = {}
+    for piece in found:
+        key = (piece.camera, piece.track)
+        if piece.person is not None and piece.shows[piece.person] > most.get(key, 0):
+            most[key] = piece.shows[piece.person]
+            names[key] = piece.person
+    return names
+
+
+def relabelled(judged: Sequence[Judged], names: Mapping[tuple[str, int], int]) -> list[tuple[Labels, Labels]]:
+    """Truth and tracks of every camera with other ids for the tracks."""
+    return [(one.truth, one_box_each(renamed(one, names))) for one in judged]
+
+
+def renamed(one: Judged, names: Mapping[tuple[str, int], int]) -> Labels:
+    """A camera's tracks with other ids."""
+    ids = [names[one.camera, track] for track in one.found.tracks.ids.tolist()]
+    return one.found.tracks.named(np.array(ids, np.int64))

@@ -1,0 +1,105 @@
+"""Cuts a tracklet whose crops show two people: a track that jumped from one to another in a doorway."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.messages import TrackletClosed, TrackletEmbedded, TrackletKey
+
+JUMP_DISTANCE = 0.75
+"""Cosine distance between the mean vectors before and after a cut, and least one between their crops.
+
+Of 959 tracklets of people held out of training, half of them covered by 25 or 50%, 1% are that far apart;
+of tracklets made of two people 66% are."""
+PIECES = 9
+"""Most pieces of a tracklet; more crops than that are not kept of one."""
+
+
+def pieces(embedded: TrackletEmbedded) -> list[TrackletEmbedded]:
+    """The tracklet, or, where its crops cannot all show one person, what lies between its jumps.
+
+    The last piece keeps the track's number, so that later parts go on with it; earlier ones get their own.
+    """
+    if len(embedded.embeddings) < 2:
+        return [embedded]
+    tracklet = embedded.tracklet
+    frames = np.array([crop.frame for crop in tracklet.crops])
+    order = np.argsort(frames, kind="stable")
+    vectors = np.array([embedded.embeddings[i].pooled for i in order], np.float64)
+    cuts = [cut_frame(tracklet, *frames[order][place - 1 : place + 1]) for place in jumps(vectors)]
+    bounds = [int(tracklet.frames[0]), *cuts, int(tracklet.frames[-1]) + 1]
+    return [
+        piece(embedded, start, end, number if number < len(cuts) else None)
+        for number, (start, end) in enumerate(pairwise(bounds))
+    ]
+
+
+def jumps(vectors: NDArray[np.float64]) -> list[int]:
+    """Places in an ordered (K, D) list of unit vectors before which somebody else begins, ascending."""
+    if len(vectors) < 2:
+        return []
+    apart = [separation(vectors, place) for place in range(1, len(vectors))]
+    best = int(np.argmax(apart))
+    if apart[best] < JUMP_DISTANCE:
+        return []
+    place = best + 1
+    return [*jumps(vectors[:place]), place, *(place + later for later in jumps(vectors[place:]))][
+        -PIECES + 1 :
+    ]
+
+
+def separation(vectors: NDArray[np.float64], place: int) -> float:
+    """How different the vectors before and from a place on are: nobody may be near anybody beyond it."""
+    before, after = vectors[:place], vectors[place:]
+    sides = before.mean(0), after.mean(0)
+    means = 1 - sides[0] @ sides[1] / max(float(np.linalg.norm(sides[0]) * np.linalg.norm(sides[1])), 1e-12)
+    return float(min(means, (1 - before @ after.T).min()))
+
+
+def cut_frame(tracklet: TrackletClosed, last: int, first: int) -> int:
+    """The first frame of the new person, between the `last` crop of the old one and the `first` of the new.
+
+    A jump happens where the track was lost, or where its box moves most.
+    """
+    inside = (tracklet.frames >= last) & (tracklet.frames <= first) & (tracklet.confidences > 0)
+    seen = np.flatnonzero(inside)
+    if len(seen) < 2:
+        return int(first)
+    times_s = tracklet.times_ns[seen] / 1e9
+    lost_s = np.diff(times_s)
+    moved = 1 - overlaps(tracklet.boxes[seen])
+    return int(tracklet.frames[seen[1 + int(np.argmax(lost_s + moved))]])
+
+
+def overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N - 1,) intersection over union of each (N, 4) xyxy box with the next."""
+    low, high = np.maximum(boxes[:-1, :2], boxes[1:, :2]), np.minimum(boxes[:-1, 2:], boxes[1:, 2:])
+    shared = np.maximum(high - low, 0).prod(axis=1).astype(np.float64)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return np.asarray(shared / np.maximum(area[:-1] + area[1:] - shared, 1e-9))
+
+
+def piece(embedded: TrackletEmbedded, start: int, end: int, number: int | None) -> TrackletEmbedded:
+    """What a tracklet shows in frames start <= f < end, under a number of its own unless that is None."""
+    tracklet = embedded.tracklet
+    rows = (tracklet.frames >= start) & (tracklet.frames < end)
+    chosen = [i for i, crop in enumerate(tracklet.crops) if start <= crop.frame < end]
+    cut = msgspec.structs.replace(
+        tracklet,
+        key=tracklet.key if number is None else cut_off(tracklet.key, number),
+        frames=tracklet.frames[rows],
+        times_ns=tracklet.times_ns[rows],
+        boxes=tracklet.boxes[rows],
+        confidences=tracklet.confidences[rows],
+        crops=tuple(tracklet.crops[i] for i in chosen),
+    )
+    return TrackletEmbedded(cut, embedded.model, tuple(embedded.embeddings[i] for i in chosen))
+
+
+def cut_off(key: TrackletKey, number: int) -> TrackletKey:
+    """The key of a piece that is no longer part of its track: negative, readable, used by no other."""
+    return TrackletKey(key.recording, -(key.track * 10**6 + key.part * 10 + number), key.part)

@@ -1,0 +1,75 @@
+"""How much each gallery image leaves of each probe cell, from 8 bits: a compiled kernel, else float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.fpr_forms import LEVELS, Quantised
+from reid.fpr_vnni import PANEL, Kernel, load_kernel
+
+
+@dataclass(frozen=True)
+class QuantisedProbes:
+    """Cells as x = U s + t z: s along the gallery's common directions, z in 8 bits; padded to panels."""
+
+    basis: NDArray[np.int8]  # (N, C) z
+    parts: NDArray[np.float32]  # (N, K) s / t
+    whole: NDArray[np.float32]  # (N,) ||s||^2 + ||t z||^2
+    squares: NDArray[np.float32]  # (N,) t^2
+    count: int
+    """Cells without the padding."""
+
+
+def quantised(cells: NDArray[np.float32], directions: NDArray[np.float32]) -> QuantisedProbes:
+    """(N, C) cells in 8 bits; (K, C) directions as the gallery's."""
+    padded = np.pad(cells, ((0, -len(cells) % PANEL), (0, 0)))
+    along = padded @ directions.T  # (N, K)
+    rest = padded - along @ directions
+    scales = np.maximum(np.abs(rest).max(1, keepdims=True), 1e-12) / np.float32(LEVELS)  # (N, 1)
+    basis = np.rint(rest / scales)
+    whole = np.square(along).sum(1) + np.square(basis * scales).sum(1)
+    wide = np.pad(basis.astype(np.int8), ((0, 0), (0, -cells.shape[1] % 4)))
+    return QuantisedProbes(wide, along / scales, whole, np.square(scales[:, 0]), len(cells))
+
+
+class QuantisedBlock:
+    """Probe cells laid out for whichever kernel this machine has."""
+
+    def __init__(self, probes: QuantisedProbes) -> None:
+        """Lay them out."""
+        self.probes = probes
+        self.kernel: Kernel | None = load_kernel()
+        self.panels = None if self.kernel is None else panels(probes)
+
+    def lengths(self, images: Quantised) -> NDArray[np.float32]:
+        """(B, N) lengths that the images leave of the cells."""
+        probes = self.probes
+        if self.kernel is None or self.panels is None:
+            return float_lengths(probes, images)[:, : probes.count]
+        return self.kernel.lengths(images, *self.panels, probes.whole, probes.squares)[:, : probes.count]
+
+
+def float_lengths(probes: QuantisedProbes, images: Quantised) -> NDArray[np.float32]:
+    """(B, N) lengths as the kernel's, by float32 products of the same 8-bit numbers."""
+    count, directions = len(images.basis), images.triangle.shape[1]
+    scaled = images.basis * images.scales[..., None]  # (B, M + 2 K, C)
+    products = scaled.reshape(-1, scaled.shape[2]) @ probes.basis.T.astype(np.float32)
+    products = products.reshape(count, scaled.shape[1], -1)  # (B, M + 2 K, N)
+    linear = products[:, images.rows :].reshape(count, directions, 2, -1)
+    crossed = np.einsum("bkin,nk->bn", linear, probes.parts)
+    along = (images.triangle.reshape(-1, directions) @ probes.parts.T).reshape(count, directions, -1)
+    explained = crossed + np.square(products[:, : images.rows]).sum(1) + np.square(along).sum(1)
+    lengths: NDArray[np.float32] = np.sqrt(np.maximum(probes.whole - explained * probes.squares, 0))
+    return lengths
+
+
+def panels(probes: QuantisedProbes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """(N / 64, C / 4, 64, 4) z + 128 and (N / 64, K, 64) s / t: what one instruction reads lies together."""
+    cells, channels = probes.basis.shape
+    shifted = (probes.basis.astype(np.int16) + 128).astype(np.uint8)
+    fours = shifted.reshape(cells // PANEL, PANEL, channels // 4, 4).transpose(0, 2, 1, 3)
+    parts = probes.parts.reshape(cells // PANEL, PANEL, -1).transpose(0, 2, 1)
+    return np.ascontiguousarray(fours), np.ascontiguousarray(parts)
