@@ -183,11 +183,12 @@ def render(
     out_path: Out,
     camera: Annotated[list[str] | None, typer.Option(help="Only these cameras; may be repeated.")] = None,
     person: Annotated[list[str] | None, typer.Option(help="Only these people; may be repeated.")] = None,
+    version: Version = None,
 ) -> None:
     """Draw what was found: an annotated video per camera, a contact sheet per person."""
     from pipeline.show import show_render
 
-    raise typer.Exit(show_render(db, out_path, err, cameras=camera, people=person))
+    raise typer.Exit(show_render(db, out_path, err, cameras=camera, people=person, version=version))
 
 
 @app.command()
@@ -238,6 +239,19 @@ def evaluate(
         plots=plots,
         json=json,
     )
+
+
+@app.command()
+def recluster(
+    db: Database,
+    config: Annotated[Path | None, typer.Option(help="A .yaml configuration; its `matcher` counts.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare everything with everything: better identities, as a new version, each change explained."""
+    from pipeline.show_recluster import show_recluster
+
+    settings = load_config(config) if config else Config()
+    show_recluster(db, settings.matcher, out, json=json)
 
 
 @app.command()
@@ -359,6 +373,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     """Errors of the outside world whose message says what to do; imported only when something went wrong."""
     from pipeline.find import PictureError
     from pipeline.processes import WorkerDied
+    from pipeline.recluster import TooManyTracklets
     from pipeline.render import RenderError
     from pipeline.sources import SourceError
     from pipeline.status import StatusError
@@ -367,7 +382,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from reid.weights import WeightsError
 
     weights = (DetectorError, WeightsError, CalibrationError)
-    return (WorkerDied, SourceError, StatusError, RenderError, PictureError, *weights)
+    return (WorkerDied, TooManyTracklets, SourceError, StatusError, RenderError, PictureError, *weights)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from live_site import LiveRun, camera_clip
+from live_site import LiveRun, camera_clip, rate_of
 
 from pipeline.demo.scene import make_scene
 from tests.rtsp.relay import TcpRelay, UdpRelay
 from tests.rtsp.server import Login, RtspServer
 
-FPS = 25
 DETECTION_FPS = 5
 PASSWORD = "p@s.s%40ä:/"
 BACKOFF_CAP_S = 4.0
@@ -33,6 +33,16 @@ class Site:
     relay: TcpRelay
     loss: UdpRelay
     clips: dict[str, Path]
+
+    def fps(self, camera: str) -> float:
+        """Frames a second that a camera sends when all is well."""
+        return rate_of(self.clips["healthy" if camera == "healthy" else "normal"])
+
+    def jump_back(self) -> None:
+        """The faulty camera's time stamps go an hour back."""
+        self.faulty.behave("cam", shift_s=3600)
+        time.sleep(1)
+        self.faulty.behave("cam")
 
     def put(self, clip: str) -> None:
         """Have the faulty camera play another clip in its running session."""
@@ -89,8 +99,8 @@ class Fault:
     back_s: float = 15.0
     """Once repaired, detection must go on within this."""
     camera: str = "faulty"
-    fps: float = FPS
-    """That the camera sends meanwhile."""
+    rate: float = 1.0
+    """The camera sends so many times its frames."""
 
 
 LOST = ("stalled", "reconnecting", "connecting")
@@ -108,19 +118,19 @@ FAULTS = (
     Fault("frozen picture", lambda s: s.put("still"), lambda s: s.put("normal"), ("frozen",), told_s=16),
     Fault("garbage bytes", lambda s: s.spoil("garbage"), lambda s: s.spoil("none"), LOST),
     Fault("parts of the bytes missing", lambda s: s.spoil("drop"), lambda s: s.spoil("none"), LOST),
-    Fault("time stamps jump back", lambda s: s.faulty.behave("cam", shift_s=-600), lambda s: None),
-    Fault("time stamps jump forward", lambda s: s.faulty.behave("cam", shift_s=7200), lambda s: None),
+    Fault("time stamps jump back", lambda s: s.jump_back(), lambda s: None),
+    Fault("time stamps jump forward", lambda s: s.faulty.behave("cam", shift_s=3600), lambda s: None),
     Fault(
         "time stamps stuck",
         lambda s: s.faulty.behave("cam", stuck=True),
         lambda s: s.faulty.behave("cam"),
     ),
-    Fault("2x rate", lambda s: s.faulty.behave("cam", rate=2), lambda s: s.faulty.behave("cam"), fps=2 * FPS),
+    Fault("2x rate", lambda s: s.faulty.behave("cam", rate=2), lambda s: s.faulty.behave("cam"), rate=2),
     Fault(
         "0.1x rate",
         lambda s: s.faulty.behave("cam", rate=0.1),
         lambda s: s.faulty.behave("cam"),
-        fps=FPS / 10,
+        rate=0.1,
     ),
     Fault(
         "10% of datagrams lost",

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import psutil
-from live_cameras import DETECTION_FPS, FPS, MATCHER, PASSWORD, Fault, Site
+from live_cameras import DETECTION_FPS, MATCHER, PASSWORD, Fault, Site
 from live_site import LiveRun
 
 IN_FLIGHT = 12
@@ -52,7 +52,9 @@ class Count:
 def row_of(fault: Fault, site: Site) -> Row:
     """Do one fault, repair it, and count."""
     run, problems = site.run, settle(site, fault.camera)
-    sent, before, healthy = site.healthy.sent("cam"), count(run, fault.camera), count(run, "healthy")
+    fps = site.fps(fault.camera) * fault.rate
+    before, healthy = count(run, fault.camera), count(run, "healthy")
+    sent = site.healthy.sent("cam")
     fault.inject(site)
     told_s, told = watch_for(run, fault)
     if fault.told_as and told_s is None:
@@ -61,14 +63,14 @@ def row_of(fault: Fault, site: Site) -> Row:
         problems.append(f"did not stay live: {told}")
     during = count(run, fault.camera)
     if not fault.told_as:
-        problems += starved(before, during, min(DETECTION_FPS, fault.fps))
+        problems += starved(before, during, min(DETECTION_FPS, fps))
     fault.repair(site)
     back_s = run.wait(lambda r: goes_on(r[fault.camera], during), fault.back_s)
     if back_s is None:
         problems.append(f"not back within {fault.back_s:.0f} s")
     after = count(run, fault.camera)
-    fps = FPS if fault.told_as else fault.fps
-    lost = max(0, round((after.at_s - before.at_s) * fps) - (after.frames_in - before.frames_in))
+    due = (during.at_s - before.at_s) * fps + (after.at_s - during.at_s) * site.fps(fault.camera)
+    lost = max(0, round(due) - (after.frames_in - before.frames_in))
     healthy_lost, more = healthy_loss(site, sent, healthy)
     return Row(fault.name, told_s, told, back_s, lost, healthy_lost, (*problems, *more))
 
@@ -121,7 +123,7 @@ def starved(before: Count, after: Count, fps: float) -> list[str]:
 def healthy_loss(site: Site, sent: int, before: Count) -> tuple[int, list[str]]:
     """Frames the healthy camera lost since `before`, and what is wrong with that."""
     after = count(site.run, "healthy")
-    missing = (site.healthy.sent("cam") - sent) - (after.frames_in - before.frames_in)
+    missing = site.healthy.sent("cam") - sent - (after.frames_in - before.frames_in)
     due = round((after.at_s - before.at_s) * DETECTION_FPS)
     undetected = max(0, due - (after.detected - before.detected) - 2)
     problems = [f"the healthy camera missed {missing} frames"] if missing > IN_FLIGHT else []
@@ -138,7 +140,8 @@ def matcher_row(site: Site) -> Row:
     """Kill the match worker: another takes over, with the gallery from the store."""
     run = site.run
     until(lambda: linked(run) > 0, STORED_S)
-    sent, healthy = site.healthy.sent("cam"), count(run, "healthy")
+    healthy = count(run, "healthy")
+    sent = site.healthy.sent("cam")
     pid, tracklets = run.status()["processes"]["match"], stored(run)
     people = run.rows("SELECT max(id) FROM identities")[0][0] or 0
     site.kill_matcher()
@@ -179,10 +182,10 @@ def until(condition: Callable[[], bool], timeout_s: float) -> float | None:
 
 def end_of(run: LiveRun) -> dict[str, Any]:
     """Stop the run and look at what it left: time, exit code, leftovers, passwords, order of times."""
-    arguments = [" ".join(process.cmdline()) for process in run.processes()]
-    children = run.processes()[1:]
+    children = [process for process in run.processes()[1:] if not zombie(process)]
+    arguments = [" ".join(process.cmdline()) for process in children]
     stop_s = run.stop()
-    alive = [process.pid for process in children if process.is_running() and not zombie(process)]
+    alive = [process.pid for process in children if not zombie(process)]
     told = {
         path.name: path.read_bytes()
         for path in run.folder.iterdir()
@@ -209,5 +212,5 @@ def forms(password: str) -> list[bytes]:
 
 
 def zombie(process: psutil.Process) -> bool:
-    """Whether it has ended and only nobody asked yet."""
-    return bool(process.status() == psutil.STATUS_ZOMBIE)
+    """Whether it has ended, and at most nobody has asked yet."""
+    return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,8 @@ sys.path.insert(0, str(ROOT))
 from tests.rtsp.server import free_port  # noqa: E402
 
 POLL_S = 0.1
+STILL = 6
+"""An encoder sharpens a still picture for a while: the loop must be longer than what counts as frozen."""
 START_S = 90.0
 """Models load and every camera is live within this."""
 
@@ -161,7 +164,7 @@ def camera_clip(
         out: where to.
         codec: encoder.
         height_px: scaled to this; 0: as it is.
-        still: only the first picture, over and over.
+        still: only the first picture, STILL times as long.
     """
     with av.open(str(source)) as given, av.open(str(out), "w") as target:
         stream_in = given.streams.video[0]
@@ -182,8 +185,16 @@ def camera_clip(
 
 
 def pictures(container: Any, *, still: bool) -> Iterator[np.ndarray]:
-    """The pictures of a video, or its first as many times."""
-    first = None
+    """The pictures of a video, or its first one STILL times as often."""
     for frame in container.decode(video=0):
-        first = first if first is not None and still else frame.to_ndarray(format="rgb24")
-        yield first
+        picture = frame.to_ndarray(format="rgb24")
+        if still:
+            yield from repeat(picture, STILL * container.streams.video[0].frames)
+            return
+        yield picture
+
+
+def rate_of(video: Path) -> float:
+    """Frames a second."""
+    with av.open(str(video)) as container:
+        return float(container.streams.video[0].average_rate or 0)

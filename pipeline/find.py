@@ -13,9 +13,11 @@ from pipeline.database import StoreError
 from pipeline.detect import load_detector
 from pipeline.folders import read_picture
 from pipeline.gallery import FprGallery
-from pipeline.query import people
+from pipeline.match import Candidate
+from pipeline.query import Person, people
+from pipeline.recall import other_models, pooled_identities, sightings_of
 from pipeline.store import Store, open_store
-from reid.embed import load_embedder
+from reid.embed import Embedder, load_embedder
 from reid.tracklets import Calibration
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -66,44 +68,45 @@ def find_people(database: str, image: Path, config: Config, *, top: int) -> list
         raise PictureError(f"{image}: {reason}")
     with open_store(database) as store:
         store.audit("find", "image", {"top": top})
-        return search(store, main_person(picture, config), config, top)
+        embedder = load_embedder(shipped(config.reid.weights), device=config.reid.device)
+        return search(store, embedder, main_person(picture, config), config, top)
 
 
-def search(store: Store, crop: Image, config: Config, top: int) -> list[Found]:
-    """The people a crop may show."""
+def search(store: Store, embedder: Embedder, crop: Image, config: Config, top: int) -> list[Found]:
+    """The people a crop may show.
+
+    Raises:
+        OtherWeightsError: everybody was embedded by other weights.
+    """
     version = store.current_version()
     if version is None:
         return []
-    embedder = load_embedder(shipped(config.reid.weights), device=config.reid.device)
+    known = pooled_identities(store, version, embedder.model_id)
+    others = [] if len(known.identities) else other_models(store, embedder.model_id)
+    if others:
+        raise OtherWeightsError(f"made with other weights ({', '.join(others)}): run again with --fresh")
+    embeddings = embedder.embed([crop])
+    recalled = known.nearest(embeddings[0].pooled, max(top, config.matcher.shortlist))
     gallery = FprGallery(config.matcher.exemplars, Calibration.from_dict(embedder.calibration))
-    models = set()
-    for known in store.load_gallery(version):
-        models.add(known.tracklet.model)
-        if known.tracklet.model == embedder.model_id and known.sighting.state != "ambiguous":
-            gallery.append(known.sighting.identity, known.tracklet.embeddings)
-    if models and embedder.model_id not in models:
-        raise OtherWeightsError(
-            f"made with other weights ({', '.join(sorted(models))}): run again with --fresh"
-        )
-    candidates = gallery.candidates(
-        embedder.embed([crop]), lambda _: True, max(top, config.matcher.shortlist)
+    for identity, tracklet in sightings_of(store, version, recalled):
+        if tracklet.model == embedder.model_id:
+            gallery.append(identity, tracklet.embeddings)
+    candidates = gallery.candidates(embeddings, lambda _: True, len(recalled))[:top]
+    there = {person.person: person for person in people(store, among=[c.identity for c in candidates])}
+    return [found(candidate, there[candidate.identity]) for candidate in candidates]
+
+
+def found(candidate: Candidate, person: Person) -> Found:
+    """A candidate with where they were seen."""
+    return Found(
+        candidate.identity,
+        candidate.probability,
+        candidate.distance,
+        tuple(person.cameras),
+        person.first_ns,
+        person.last_ns,
+        person.clock_known,
     )
-    known_people = {person.person: person for person in people(store)}
-    found = []
-    for candidate in candidates[:top]:
-        person = known_people[candidate.identity]
-        found.append(
-            Found(
-                candidate.identity,
-                candidate.probability,
-                candidate.distance,
-                tuple(person.cameras),
-                person.first_ns,
-                person.last_ns,
-                person.clock_known,
-            )
-        )
-    return found
 
 
 def main_person(picture: Image, config: Config) -> Image:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from pipeline.config import CameraConfig
 from pipeline.drawing import Label
+from pipeline.query import chosen
 from pipeline.schema import Box, Camera, CropRow, Recording, Run, SightingRow, Tracklet
 from pipeline.store import Store
 
@@ -80,9 +81,11 @@ def settings(config: Any, camera: str, source: str) -> CameraConfig:
     return CameraConfig(name=camera, source=source)
 
 
-def frame_labels(store: Store, recording: int, people: Sequence[int] | None) -> FrameLabels:
-    """Who is where in a recording by the newest identity version; None: everybody, unlinked ones too."""
-    claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == (store.current_version() or 0))
+def frame_labels(
+    store: Store, recording: int, people: Sequence[int] | None, *, version: int | None = None
+) -> FrameLabels:
+    """Who is where in a recording by an identity version; people None: everybody, unlinked ones too."""
+    claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == chosen(store, version))
     place = (Box.frame, Box.x1, Box.y1, Box.x2, Box.y2)
     query = select(*place, SightingRow.identity, SightingRow.state)
     query = query.join(Tracklet, Box.tracklet == Tracklet.id).outerjoin(SightingRow, claim)
@@ -99,13 +102,15 @@ def frame_labels(store: Store, recording: int, people: Sequence[int] | None) -> 
     )
 
 
-def sighted_crops(store: Store, person: int, cameras: Sequence[str] | None) -> list[SightedCrop]:
-    """A person's crops by the newest identity version, in order of time."""
+def sighted_crops(
+    store: Store, person: int, cameras: Sequence[str] | None, *, version: int | None = None
+) -> list[SightedCrop]:
+    """A person's crops by an identity version, in order of time."""
     columns = (CropRow.id, Camera.name, Camera.clock_known, CropRow.rank, CropRow.time_ns, SightingRow.state)
     query = select(*columns).join(Tracklet, CropRow.tracklet == Tracklet.id)
     query = query.join(Recording, Tracklet.recording == Recording.id).join(Camera)
     query = query.join(SightingRow, SightingRow.tracklet == Tracklet.id)
-    query = query.where(SightingRow.version == (store.current_version() or 0), SightingRow.identity == person)
+    query = query.where(SightingRow.version == chosen(store, version), SightingRow.identity == person)
     if cameras is not None:
         query = query.where(Camera.name.in_(cameras))
     with store.reading() as connection:

@@ -31,6 +31,8 @@ def pieces(embedded: TrackletEmbedded) -> list[TrackletEmbedded]:
     order = np.argsort(frames, kind="stable")
     vectors = np.array([embedded.embeddings[i].pooled for i in order], np.float64)
     cuts = [cut_frame(tracklet, *frames[order][place - 1 : place + 1]) for place in jumps(vectors)]
+    if not cuts:
+        return [embedded]
     bounds = [int(tracklet.frames[0]), *cuts, int(tracklet.frames[-1]) + 1]
     return [
         piece(embedded, start, end, number if number < len(cuts) else None)

@@ -23,13 +23,14 @@ from pipeline.live import worker as live_worker
 from pipeline.match_worker import MatchJob
 from pipeline.messages import Message, MessageError, ModelReady, Notice, RecordingEnded
 from pipeline.reid_worker import ReidJob
+from pipeline.worker_shares import cores, dealt
 
 SPAWN = multiprocessing.get_context("spawn")
-WORKERS_PER_CORE = 2
-"""Three cameras dealt out to two workers leave a core idle for a third of the time; the system shares better."""
 STOP_S = 30.0
 """How long the processes of a stopped run may take to hand over what they hold."""
-END_S = 5.0
+LIVE_STOP_S = 7.0
+"""The same where all cameras are live: a service must stop within ten seconds."""
+END_S = 2.0
 """How long workers that have done their part may take to end."""
 RESTARTS, RESTARTS_S = 10, 60.0
 """A live run starts at most so many dead workers over in so many seconds."""
@@ -67,6 +68,8 @@ class Run:
     restarts: list[float] = field(default_factory=list)
     """When workers of a live run were started over, s."""
     stop: Any = field(default_factory=SPAWN.Event)
+    embeds: Any = field(default_factory=SPAWN.Event)
+    """Set once the ReID worker is ready: until then starting takes all the machine has."""
     ended: set[int] = field(default_factory=set)
     workers: list[Worker] = field(default_factory=list)
 
@@ -117,29 +120,6 @@ def run_processes(
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def worker_count(config: Config, cameras: int) -> int:
-    """Camera workers to start: as configured, else one per camera, at most `WORKERS_PER_CORE` of each core."""
-    return max(1, min(config.workers.cameras or WORKERS_PER_CORE * cores(), cameras))
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def dealt(jobs: Sequence[CameraJob], config: Config) -> list[tuple[CameraJob, ...]]:
-    """The cameras of each worker; live ones and recordings never share one, for recordings wait."""
-    live = [job for job in jobs if job.camera.live]
-    recorded = [job for job in jobs if not job.camera.live]
-    kinds = [kind for kind in (recorded, live) if kind]
-    return [share for kind in kinds for share in share_out(kind, worker_count(config, len(kind)))]
-
-
-def share_out(jobs: Sequence[CameraJob], workers: int) -> list[tuple[CameraJob, ...]]:
-    """The cameras dealt out to so many workers, in turn."""
-    return [tuple(jobs[i::workers]) for i in range(workers)]
-
-
 def start_shared(run: Run, name: str) -> None:
     """Start one of the two workers there is one of, `reid` or `match`."""
     folder = str(run.folder)
@@ -156,14 +136,18 @@ def start_shared(run: Run, name: str) -> None:
 def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
     """Start a worker for `jobs`, which are all live or all recorded."""
     job = WorkerJob(name, str(run.folder), jobs, run.config, run.threads)
-    main = live_worker.main if jobs[0].camera.live else camera_worker.main
-    process = SPAWN.Process(target=main, args=(msgspec.msgpack.encode(job), StopFlag(run.stop)), name=name)
+    arguments = (msgspec.msgpack.encode(job), Flag(run.stop))
+    process = (
+        SPAWN.Process(target=live_worker.main, args=(*arguments, Flag(run.embeds)), name=name)
+        if jobs[0].camera.live
+        else SPAWN.Process(target=camera_worker.main, args=arguments, name=name)
+    )
     start(run, Worker(name, process, jobs, first_try))
 
 
 @dataclass
-class StopFlag:
-    """A picklable question: has the run been stopped?"""
+class Flag:
+    """A picklable question to an event: has it happened?"""
 
     event: Any
 
@@ -216,9 +200,16 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
                 )
         cameras_left = any(worker.jobs for worker in run.workers)
         if run.stop.is_set() or not cameras_left:
-            deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
+            deadline = deadline or time.monotonic() + patience_s(run)
             if time.monotonic() > deadline:
-                raise WorkerDied("the workers did not finish in time")
+                raise WorkerDied("the workers did not finish in time; what was stored is kept")
+
+
+def patience_s(run: Run) -> float:
+    """How long the workers may take to finish."""
+    if not run.stop.is_set():
+        return LINKED_S
+    return LIVE_STOP_S if all(job.camera.live for job in run.jobs) else STOP_S
 
 
 def pass_reports(run: Run, progress: Receiver) -> None:
@@ -236,6 +227,7 @@ def pass_reports(run: Run, progress: Receiver) -> None:
             run.ended.add(message.recording)
         if isinstance(message, ModelReady):
             run.ready = message
+            run.embeds.set()
         else:
             run.report(message)
 

@@ -107,16 +107,21 @@ class RecordingSummary(msgspec.Struct, frozen=True):
     message: str
 
 
-def people(store: Store, *, version: int | None = None) -> list[Person]:
+def people(
+    store: Store, *, version: int | None = None, among: Sequence[int] | None = None
+) -> list[Person]:
     """Everybody, in order of first appearance.
 
     Args:
         store: any open store.
         version: an identity version; None for the newest.
+        among: only these identities; None for all.
     """
     by_person: dict[int, list[Any]] = {}
     with store.reading() as connection:
-        for row in connection.execute(stays_query(chosen(store, version))):
+        query = stays_query(chosen(store, version))
+        query = query if among is None else query.where(SightingRow.identity.in_(among))
+        for row in connection.execute(query):
             by_person.setdefault(row.identity, []).append(row)
     found = [person_of(number, rows) for number, rows in by_person.items()]
     return sorted(found, key=lambda person: (person.first_ns, person.person))

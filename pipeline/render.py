@@ -65,16 +65,18 @@ def render(
     *,
     cameras: Sequence[str] | None = None,
     people: Sequence[int] | None = None,
+    version: int | None = None,
     progress: Callable[[str, int, int | None], None] = silent,
     threads: int = 1,
 ) -> Rendered:
     """Write OUT/CAMERA.mp4 for each recording and OUT/P7.jpg for each person. Audited.
 
     Args:
-        store: any open store; the newest identity version is drawn.
+        store: any open store.
         out: a folder, made if missing; files of the same name are replaced.
         cameras: only these; None for all.
         people: only these; None for all, and for tracklets nobody is linked to yet.
+        version: an identity version; None for the newest.
         progress: called with camera, frames done and frames expected (None: unknown).
         threads: for decoding and encoding; 0: as many as there are cores.
 
@@ -85,7 +87,7 @@ def render(
     for camera in cameras or ():
         check_camera(store, camera)
     for person in people or ():
-        check_person(store, person)
+        check_person(store, person, version=version)
     make_folder(out)
     store.audit("export", str(out.resolve()), {"format": "render", "people": list(people or ())})
     videos: list[Path] = []
@@ -93,16 +95,17 @@ def render(
     recordings = footage(store, cameras)
     for item, path in zip(recordings, video_paths(out, recordings), strict=True):
         try:
-            labels = frame_labels(store, item.recording, people)
+            labels = frame_labels(store, item.recording, people, version=version)
             problems += render_recording(item, labels, path, progress=progress, threads=threads)
             videos.append(path)
         except (SourceError, RenderError) as error:
             problems.append(f"{item.camera.name}: {error}")
     sheets: list[Path] = []
-    for someone in everybody(store):
+    for someone in everybody(store, version=version):
         if people is None or someone.person in people:
             try:
-                sheets += write_sheet(store, someone, out / f"P{someone.person}.jpg", cameras)
+                path = out / f"P{someone.person}.jpg"
+                sheets += write_sheet(store, someone, path, cameras, version=version)
             except RenderError as error:
                 problems.append(str(error))
     return Rendered(tuple(videos), tuple(sheets), tuple(problems))

@@ -19,6 +19,7 @@ from pipeline.messages import CameraHealth, Message, RecordingEnded
 from pipeline.metrics import serve_status
 from pipeline.processes import run_processes
 from pipeline.progress import RunDisplay
+from pipeline.recluster import TooManyTracklets, recluster
 from pipeline.relink import relink
 from pipeline.sources import SourceError, source_fingerprint
 from pipeline.status import StatusBoard
@@ -81,10 +82,19 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
             state = "interrupted" if report.interrupted else "done"
             if state == "done" and jobs and not any(job.camera.live for job in jobs):
                 relink(store, config)
+                look_back(store, config, console)
         finally:
             store.end_run(run_id, state)
     report.wall_s = time.monotonic() - started_s
     return report
+
+
+def look_back(store: Store, config: Config, console: Console) -> None:
+    """End with everything compared with everything, as an identity version of its own."""
+    try:
+        recluster(store, config.matcher, note="at the end of a run")
+    except TooManyTracklets as error:
+        console.print(f"people stay as they were linked on the way: {error}", style="yellow", markup=False)
 
 
 def prepare(

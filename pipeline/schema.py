@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every schema this program knows, oldest first; the last is the one it works with."""
 
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -172,6 +172,8 @@ class EmbeddingRow(Base):
     """What a model says about a crop: little-endian float16 arrays."""
 
     __tablename__ = "embeddings"
+    __table_args__ = (Index("ix_embeddings_pooled", "model", "crop", "pooled").ddl_if(dialect="sqlite"),)
+    """SQLite reads pooled vectors from here: in the table each lies behind 16 KB of cells."""
     crop: Mapped[int] = owner_key("crops.id")
     model: Mapped[int] = mapped_column(Id, ForeignKey("models.id"))
     cell_count: Mapped[int]

@@ -24,13 +24,15 @@ class RenderError(Exception):
     """A picture or video cannot be written; the message names it and says why."""
 
 
-def write_sheet(store: Store, person: Person, path: Path, cameras: Sequence[str] | None) -> list[Path]:
+def write_sheet(
+    store: Store, person: Person, path: Path, cameras: Sequence[str] | None, *, version: int | None = None
+) -> list[Path]:
     """The person's contact sheet in a list, or nothing where there are no crops.
 
     Raises:
         RenderError: it cannot be written.
     """
-    crops = sighted_crops(store, person.person, cameras)
+    crops = sighted_crops(store, person.person, cameras, version=version)
     names = list(dict.fromkeys(crop.camera for crop in crops))
     groups = []
     for name in names:

@@ -222,6 +222,7 @@ def show_render(
     *,
     cameras: Sequence[str] | None = None,
     people: Sequence[str] | None = None,
+    version: int | None = None,
 ) -> int:
     """Draw videos and sheets, telling how far it is; the exit code: 1 where something could not be drawn.
 
@@ -240,7 +241,7 @@ def show_render(
                 task = tasks[camera] = bars.add_task(camera)
             bars.update(task, completed=done, total=total)
 
-        drawn = render(store, target, cameras=cameras, people=chosen, progress=tell)
+        drawn = render(store, target, cameras=cameras, people=chosen, version=version, progress=tell)
     for path in (*drawn.videos, *drawn.sheets):
         console.print(Text(str(path)))
     for problem in drawn.problems:

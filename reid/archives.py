@@ -33,9 +33,9 @@ def read_images(places: Sequence[Path]) -> list[tuple[str, bytes]]:
     raise DatasetMissing(f"no such folder or archive: {looked}; give the folder that holds the data sets")
 
 
-def read_folder(folder: Path) -> list[tuple[str, bytes]]:
-    """(relative name, bytes) of each image under a folder."""
-    paths = sorted(path for path in folder.rglob("*") if is_image(path.name) and path.is_file())
+def read_folder(folder: Path, pattern: str = "**/*") -> list[tuple[str, bytes]]:
+    """(relative name, bytes) of each image in a folder; `*` leaves out its subfolders."""
+    paths = sorted(path for path in folder.glob(pattern) if is_image(path.name) and path.is_file())
     return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in paths]
 
 

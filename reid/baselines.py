@@ -25,6 +25,13 @@ class CellGrid:
     kernels: tuple[int, ...] = (2, 4, 6, 8)
     columns: int = 8
     """Width of the map, the same for every crop."""
+    rows: int = 16
+    """Height of the map of a whole body's crop; half bodies have fewer."""
+
+    @property
+    def whole(self) -> int:
+        """Cells of a whole body's crop."""
+        return sum(rows * columns for rows, columns in self.levels(self.rows))
 
     def finest(self, cells: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """(rows, columns, C) cells of the first level of (N, C).

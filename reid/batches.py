@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from reid.augment import Augmented, Window, augment, block_means, random_window
 from reid.datasets import Sample
+from reid.masks import read_mask
 from reid.recipe import Recipe
 from reid.samplers import PeopleSampler, numbered
 from reid.teacher import TeacherCache
@@ -161,7 +162,5 @@ def mask_label(folder: Path, sample: Sample, box: tuple[int, int]) -> NDArray[np
     Raises:
         MaskMissing: see `reid.masks`.
     """
-    from reid.masks import read_mask  # here: only recipes with masks need them
-
     mask = read_mask(folder, sample).astype(np.float32)
     return block_means(np.asarray(cv2.resize(mask, box[::-1], interpolation=cv2.INTER_LINEAR), np.float32))

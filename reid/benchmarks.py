@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from reid.augment import person_patch, texture_patch
 from reid.datasets import check_known, load_dataset, load_folder, load_heldout
+from reid.rank import Ranking, rank
 from reid.samples import DatasetChanged, DatasetMissing, DatasetRefused, Sample
 
 HELDOUT = "heldout"
@@ -129,6 +131,15 @@ def joined(parts: Sequence[Benchmark]) -> Benchmark:
         gallery += [replace(sample, pid=sample.pid + first) for sample in part.gallery]
         first += max(sample.pid for sample in [*part.queries, *part.gallery]) + 1
     return Benchmark(" + ".join(part.name for part in parts), queries, gallery)
+
+
+def ranked(benchmark: Benchmark, distances: NDArray[np.floating[Any]]) -> Ranking:
+    """The metrics of every query by (Q, G) distances."""
+    ids, cameras = (
+        [np.array([getattr(s, name) for s in part]) for part in (benchmark.queries, benchmark.gallery)]
+        for name in ("pid", "camera")
+    )
+    return rank(distances, ids[0], ids[1], cameras[0], cameras[1])
 
 
 def limited(benchmark: Benchmark, most: int | None) -> Benchmark:

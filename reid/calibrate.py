@@ -17,9 +17,8 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 from reid.benchmarks import by_person_and_camera, cover
-from reid.datasets import load_heldout, read_heldout
+from reid.datasets import HELDOUT_LIST, load_heldout, read_heldout
 from reid.embeddings import Embedder
-from reid.evaluate import HELDOUT_LIST
 from reid.progress import batches
 from reid.samples import Sample
 from reid.tracklets import (

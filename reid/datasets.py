@@ -20,6 +20,8 @@ __all__ = [
     "read_heldout",
 ]
 FOLDER = "folder:"
+HELDOUT_LIST = Path("configs/reid/heldout.txt")
+"""People kept out of every training, from the repository's root."""
 
 
 def load_dataset(data: Path, name: str) -> list[Sample]:

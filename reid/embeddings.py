@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,8 @@ from reid.samples import Sample
 from reid.tracklets import CropEmbedding
 
 EMBED_BATCH = 32
+FILE_CROPS = 2048
+"""Of one file: no more is lost when a run is cut."""
 MAP_STRIDE = 16
 """Pixels of the input to a position of the map."""
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -42,16 +43,29 @@ class CachedEmbedding:
 
 
 class Embeddings:
-    """A network that remembers what it has embedded, in a folder or not at all."""
+    """A network that remembers what it has embedded, and in a folder for the next time."""
 
     def __init__(self, embedder: Embedder, model_id: str, grid: CellGrid, folder: Path | None = None) -> None:
-        """Wrap a network; `grid` is how its cells lie on a crop."""
+        """Wrap a network; `grid` is how its cells lie on a crop. Files of other networks are not read."""
         self.embedder, self.model_id, self.grid, self.folder = embedder, model_id, grid, folder
+        files = sorted(folder.glob(f"{model_id}-*.npz")) if folder is not None and folder.is_dir() else []
+        self.known = {digest: one for file in files for digest, one in read(file).items()}
 
-    def of(self, samples: Sequence[Sample], name: str) -> Sequence[CropEmbedding]:
-        """The samples' embeddings, in order; `name` stands beside the progress bar."""
-        compute = functools.partial(embed, self.embedder, watch=watch, name=name)
-        return cached(self.folder, self.model_id, samples, compute)
+    def of(self, samples: Sequence[Sample], name: str) -> list[CropEmbedding]:
+        """The samples' embeddings, in order; `name` stands beside the progress bar.
+
+        Raises:
+            DatasetChanged: a file is no picture.
+        """
+        digests = [digest_of(sample) for sample in samples]
+        new = {d: sample for d, sample in zip(digests, samples, strict=True) if d not in self.known}
+        for batch in batches(list(new), FILE_CROPS):
+            found = embed(self.embedder, [new[d] for d in batch], watch, name)
+            learnt = dict(zip(batch, found, strict=True))
+            if self.folder is not None:
+                write(self.folder / f"{self.model_id}-{batch[0]}.npz", learnt)
+            self.known |= learnt
+        return [self.known[d] for d in digests]
 
 
 def open_embeddings(weights: Path, *, backbone: Path | None = None, folder: Path | None = None) -> Embeddings:
@@ -65,7 +79,8 @@ def open_embeddings(weights: Path, *, backbone: Path | None = None, folder: Path
 
     spec = read_notes(weights).spec
     embedder = load_embedder(weights, backbone=backbone)
-    return Embeddings(embedder, embedder.model_id, CellGrid(spec.kernels, spec.box[1] // MAP_STRIDE), folder)
+    rows, columns = (side // MAP_STRIDE for side in spec.box)
+    return Embeddings(embedder, embedder.model_id, CellGrid(spec.kernels, columns, rows), folder)
 
 
 def embed(embedder: Embedder, samples: Sequence[Sample], watch: Watch, name: str) -> list[CropEmbedding]:
@@ -81,57 +96,34 @@ def embed(embedder: Embedder, samples: Sequence[Sample], watch: Watch, name: str
     ]
 
 
-def cached(
-    folder: Path | None,
-    model_id: str,
-    samples: Sequence[Sample],
-    compute: Callable[[Sequence[Sample]], list[CropEmbedding]],
-) -> Sequence[CropEmbedding]:
-    """The samples' embeddings: from `folder` where this network has seen these pictures, or computed.
-
-    Args:
-        folder: where files lie; None: nothing is kept.
-        model_id: the network, see `reid.embed.Embedder`.
-        compute: what embeds the samples where they are not there yet.
-    """
-    if folder is None:
-        return compute(samples)
-    path = folder / f"{model_id}-{digest(samples)}.npz"
-    if path.is_file():
-        try:
-            return read(path)
-        except (BadZipFile, KeyError, ValueError, EOFError):
-            path.unlink()  # half a file of another version
-    found = compute(samples)
-    write(path, found)
-    return found
+def digest_of(sample: Sample) -> str:
+    """16 hex digits of the picture's file."""
+    return hashlib.sha256(sample.encoded).hexdigest()[:16]
 
 
-def digest(samples: Sequence[Sample]) -> str:
-    """16 hex digits of the pictures, in their order."""
-    whole = hashlib.sha256()
-    for sample in samples:
-        whole.update(hashlib.sha256(sample.encoded).digest())
-    return whole.hexdigest()[:16]
-
-
-def write(path: Path, embeddings: Sequence[CropEmbedding]) -> None:
-    """Write beside `path` and move into place."""
+def write(path: Path, embeddings: Mapping[str, CropEmbedding]) -> None:
+    """Write embeddings by digest beside `path` and move into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
+    found = list(embeddings.values())
     np.savez(
         partial,
-        cells=np.concatenate([e.cells for e in embeddings]),  # (sum N, C)
-        foreground=np.concatenate([e.foreground for e in embeddings]),
-        pooled=np.stack([e.pooled for e in embeddings]),
-        counts=np.array([len(e.cells) for e in embeddings]),
+        digests=np.array(list(embeddings)),
+        cells=np.concatenate([e.cells for e in found]),  # (sum N, C)
+        foreground=np.concatenate([e.foreground for e in found]),
+        pooled=np.stack([e.pooled for e in found]),
+        counts=np.array([len(e.cells) for e in found]),
     )
     partial.replace(path)
 
 
-def read(path: Path) -> list[CropEmbedding]:
-    """What `write` wrote."""
-    with path.open("rb") as opened, np.load(opened) as held:
-        ends = np.cumsum(held["counts"])[:-1]
-        parts = np.split(held["cells"], ends), np.split(held["foreground"], ends), list(held["pooled"])
-    return [CachedEmbedding(*row) for row in zip(*parts, strict=True)]
+def read(path: Path) -> dict[str, CropEmbedding]:
+    """What `write` wrote; nothing from half a file."""
+    try:
+        with path.open("rb") as opened, np.load(opened) as held:
+            ends = np.cumsum(held["counts"])[:-1]
+            parts = np.split(held["cells"], ends), np.split(held["foreground"], ends), list(held["pooled"])
+            digests = [str(digest) for digest in held["digests"]]
+    except (BadZipFile, KeyError, ValueError, EOFError):
+        return {}
+    return {d: CachedEmbedding(*row) for d, *row in zip(digests, *parts, strict=True)}

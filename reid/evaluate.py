@@ -8,20 +8,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from reid.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited
-from reid.datasets import read_heldout
-from reid.embeddings import open_embeddings
+from reid.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
+from reid.datasets import HELDOUT_LIST, read_heldout
+from reid.embeddings import Embeddings, open_embeddings
 from reid.methods import Distances, all_distances, shortlisted
-from reid.progress import watch
+from reid.progress import one_line_errors, watch
 from reid.published import published
-from reid.rank import Interval, Ranking, bootstrap, gain, rank
+from reid.rank import Interval, Ranking, bootstrap, gain
+from reid.sweep import Parameter, Point, sweep
 
-HELDOUT_LIST = Path("configs/reid/heldout.txt")
 BASELINE = "pooled"
 """The method that gains are counted from: what a plain ReID network gives."""
 
@@ -58,15 +57,6 @@ def evaluate(benchmark: Benchmark, distances: Distances) -> Evaluation:
     rankings = {method: ranked(benchmark, matrix) for method, matrix in distances.items()}
     rows = [row(method, benchmark.covered, rankings) for method in rankings]
     return Evaluation(benchmark.name, len(benchmark.queries), len(benchmark.gallery), rows)
-
-
-def ranked(benchmark: Benchmark, distances: Any) -> Ranking:
-    """The metrics of every query of a benchmark by (Q, G) distances."""
-    ids, cameras = (
-        [np.array([getattr(s, name) for s in part]) for part in (benchmark.queries, benchmark.gallery)]
-        for name in ("pid", "camera")
-    )
-    return rank(distances, ids[0], ids[1], cameras[0], cameras[1])
 
 
 def row(method: str, covered: float, rankings: dict[str, Ranking]) -> Row:
@@ -148,7 +138,7 @@ def spread(value: Interval, *, sign: str = "") -> str:
 
 
 def main(
-    weights: Annotated[Path, typer.Option(help="Checkpoint (.safetensors).")],
+    weights: Annotated[list[Path], typer.Option(help="Checkpoint (.safetensors); several for a sweep.")],
     dataset: Annotated[
         str,
         typer.Option(
@@ -167,29 +157,62 @@ def main(
         int | None,
         typer.Option(min=1, help="Reconstruct only the nearest by pooled cosine; rows are named @N."),
     ] = None,
+    swept: Annotated[
+        Parameter | None, typer.Option("--sweep", help="FPR alone at several values of a parameter (Fig. 7).")
+    ] = None,
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Only the first queries.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Scores a checkpoint by pooled cosine, DSR, FPR, their fusion, sliding windows and stripes."""
-    people = read_heldout(heldout_list) if dataset == HELDOUT else frozenset()
-    benchmarks = [limited(b, max_queries) for b in benchmarks_of(dataset, root, queries, people)]
-    network = open_embeddings(weights, backbone=backbone, folder=cache)
-    gallery = network.of(benchmarks[0].gallery, "gallery")  # the same for all of them
-    evaluations = []
-    for benchmark in benchmarks:
-        probes = network.of(benchmark.queries, "queries")
-        if shortlist is None:
-            found = all_distances(probes, gallery, network.grid, watch)
-        else:
-            found = shortlisted(probes, gallery, shortlist, watch)
-        evaluations.append(evaluate(benchmark, found))
+    with one_line_errors():
+        people = read_heldout(heldout_list) if dataset == HELDOUT else frozenset()
+        benchmarks = [limited(b, max_queries) for b in benchmarks_of(dataset, root, queries, people)]
+        if swept is not None:
+            points = [(b, sweep(swept, b, weights, backbone=backbone, folder=cache)) for b in benchmarks]
+            show_sweep(swept, points, json_output)
+            return
+        if len(weights) != 1:
+            raise ValueError(f"{len(weights)} weights files: several are only for --sweep alpha and tau")
+        network = open_embeddings(weights[0], backbone=backbone, folder=cache)
+        evaluations = [evaluate(b, distances_of(b, network, shortlist)) for b in benchmarks]
     if json_output:
         typer.echo(json.dumps(as_json(evaluations, network.model_id)))
         return
     for evaluation in evaluations:
         Console().print(render(evaluation))
+
+
+def distances_of(benchmark: Benchmark, network: Embeddings, shortlist: int | None) -> Distances:
+    """The benchmark's distances by every method, or reconstruction only for the nearest."""
+    gallery, probes = network.of(benchmark.gallery, "gallery"), network.of(benchmark.queries, "queries")
+    if shortlist is None:
+        return all_distances(probes, gallery, network.grid, watch)
+    return shortlisted(probes, gallery, network.grid, watch, count=shortlist)
+
+
+def show_sweep(
+    parameter: Parameter, curves: Sequence[tuple[Benchmark, list[Point]]], json_output: bool
+) -> None:
+    """Print the points of each benchmark's curve, in percent."""
+    rows = [
+        {
+            parameter.value: point.value,
+            "covered": percent(benchmark.covered),
+            "rank1": percent(point.rank1),
+            "mAP": percent(point.mAP),
+        }
+        for benchmark, points in curves
+        for point in points
+    ]
+    if json_output:
+        typer.echo(json.dumps({"dataset": curves[0][0].name, "sweep": parameter.value, "rows": rows}))
+        return
+    table = Table(*rows[0], title=f"{curves[0][0].name}, FPR alone")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    Console().print(table)
 
 
 if __name__ == "__main__":

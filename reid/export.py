@@ -43,7 +43,7 @@ def export(net: FPRNet, path: Path) -> None:
     """
     if path.suffix not in (".onnx", ".xml"):
         raise ValueError(f"{path}: must end in .onnx or .xml")
-    written = onnx_file(Whole(net.eval()), net.spec.box, OUTPUTS)
+    written = onnx_file(Whole(net), net.spec.box, OUTPUTS)
     if path.suffix == ".onnx":
         path.write_bytes(written)
         return
@@ -61,7 +61,7 @@ def onnx_file(module: nn.Module, box: tuple[int, int], outputs: tuple[str, ...])
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter by tracing is deprecated; the new one needs onnxscript
         torch.onnx.export(
-            module,
+            module.eval(),  # or the exporter leaves its parts training
             (example,),
             buffer,  # type: ignore[arg-type]
             input_names=["images"],

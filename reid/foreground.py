@@ -18,9 +18,8 @@ from scipy.stats import rankdata
 
 from reid.baselines import CellGrid
 from reid.benchmarks import Queries, benchmarks_of, cover, cover_with_texture
-from reid.datasets import read_heldout
+from reid.datasets import HELDOUT_LIST, read_heldout
 from reid.embeddings import Embeddings, open_embeddings
-from reid.evaluate import HELDOUT_LIST
 from reid.masks import Mask, read_mask
 from reid.samples import Sample
 from reid.tracklets import CropEmbedding
@@ -73,7 +72,8 @@ def quality(
 def window_shares(mask: Mask, grid: CellGrid, cells: int) -> NDArray[np.float64]:
     """(N,) share of each cell's window that an (H, W) mask marks."""
     size = (grid.columns, grid.height(cells))
-    return grid.window_means(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+    shares = np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+    return grid.window_means(shares)
 
 
 def against_masks(network: Embeddings, samples: Sequence[Sample], masks: Sequence[Mask]) -> Quality:

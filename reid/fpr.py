@@ -14,7 +14,8 @@ from reid.fpr_forms import RESIDUAL_CHANNELS, Quantised
 from reid.fpr_gallery import RIDGE as RIDGE
 from reid.fpr_gallery import Cells as Cells
 from reid.fpr_gallery import GalleryTooLargeError as GalleryTooLargeError
-from reid.fpr_gallery import Images, PreparedGallery, Storage
+from reid.fpr_gallery import Images, Storage
+from reid.fpr_gallery import PreparedGallery as PreparedGallery
 from reid.fpr_gallery import prepare as prepare
 from reid.fpr_int8 import QuantisedBlock, quantised
 from reid.fpr_lengths import exact_lengths, explaining_lengths, residual_lengths
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "exact", "fast", "gpu", "tf32"]
 BLOCK_IMAGES = 8
-"""Gallery images of one matrix product."""
+"""Gallery images of one matrix product: its float32 result is squared before it leaves the cache."""
+KERNEL_IMAGES = 32
+"""Images that the compiled kernel, which keeps no such result, is called with."""
 NEAR_PAIR = 0.1
 """The fast path computes pairs nearer than this again: 8 bits are too coarse for two pictures of a moment."""
 
@@ -158,13 +161,12 @@ def cpu_blocks(
         pairs = zip(blocks, packed, strict=True)
         return [(b.first, places, block_distances(b, p, images, gallery.ridge)) for b, p in pairs]
 
-    jobs = gallery.blocks(rows, BLOCK_IMAGES)
     if gallery.storage != "int8" or load_kernel() is None:  # numpy's matrix product has its own threads
-        for job in jobs:
+        for job in gallery.blocks(rows, BLOCK_IMAGES):
             yield from compare(job)
         return
     with ThreadPoolExecutor(threads()) as pool:
-        for found in pool.map(compare, jobs):
+        for found in pool.map(compare, gallery.blocks(rows, KERNEL_IMAGES)):
             yield from found
 
 

@@ -33,15 +33,10 @@ LEVELS = 127
 class Quantised:
     """Images in 8 bits: with Q' = P U' + F and x = U s + z, ||Q'x||^2 = ||T s||^2 + 2 s'P'F z + ||F z||^2."""
 
-    basis: NDArray[np.int8]  # (B, M + 2 K, C) F, then 2 P'F as a high and a low row each; C rounded up to 4s
-    offsets: NDArray[np.int32]  # (B, M + 2 K) -128 times the sum of each row of `basis`
-    scales: NDArray[np.float32]  # (B, M + 2 K) of the rows
+    basis: NDArray[np.int8]  # (B, 2 K + M, C) 2 P'F as a high and a low row each, then F; C rounded up to 4s
+    offsets: NDArray[np.int32]  # (B, 2 K + M) -128 times the sum of each row of `basis`
+    scales: NDArray[np.float32]  # (B, 2 K + M) of the rows
     triangle: NDArray[np.float32]  # (B, K, K) T, upper triangular: T'T = P'P
-
-    @property
-    def rows(self) -> int:
-        """M."""
-        return int(self.basis.shape[1]) - 2 * int(self.triangle.shape[1])
 
 
 def residual_form(cells: Array, ridge: float) -> NDArray[np.float64]:
@@ -65,9 +60,8 @@ def explaining_form(cells: Array, ridge: float) -> NDArray[np.float64]:
 
 def solved_cells(cells: Array, ridge: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The (B, M, C) cells in float64 (the transpose of the paper's Y), and A Y' of the same shape."""
-    y = np.asarray(cells, np.float64)
-    solved: NDArray[np.float64] = np.linalg.solve(y @ y.mT + ridge * np.eye(y.shape[1]), y)
-    return y, solved
+    y: NDArray[np.float64] = cells.astype(np.float64)
+    return y, np.asarray(np.linalg.solve(y @ y.mT + ridge * np.eye(y.shape[1]), y), np.float64)
 
 
 def quantised_form(cells: Array, ridge: float, directions: NDArray[np.float32]) -> Quantised:
@@ -85,8 +79,8 @@ def quantised_form(cells: Array, ridge: float, directions: NDArray[np.float32]) 
     cross = 2 * along.mT @ rest  # (B, K, C)
     high, high_scales = eight_bits(cross)
     low, low_scales = eight_bits(cross - high * high_scales[..., None])
-    rows = [squares, interleaved(high, low)]
-    scales = [square_scales, interleaved(high_scales, low_scales)]
+    rows = [interleaved(high, low), squares]  # wider images pad the end
+    scales = [interleaved(high_scales, low_scales), square_scales]
     wide = np.pad(np.concatenate(rows, 1), ((0, 0), (0, 0), (0, -cells.shape[2] % 4)))
     triangle = np.linalg.cholesky(along.mT @ along + 1e-12 * np.eye(len(directions))).mT
     return Quantised(

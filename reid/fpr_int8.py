@@ -25,14 +25,20 @@ class QuantisedProbes:
 
 def quantised(cells: NDArray[np.float32], directions: NDArray[np.float32]) -> QuantisedProbes:
     """(N, C) cells in 8 bits; (K, C) directions as the gallery's."""
-    padded = np.pad(cells, ((0, -len(cells) % PANEL), (0, 0)))
-    along = padded @ directions.T  # (N, K)
-    rest = padded - along @ directions
-    scales = np.maximum(np.abs(rest).max(1, keepdims=True), 1e-12) / np.float32(LEVELS)  # (N, 1)
-    basis = np.rint(rest / scales)
-    whole = np.square(along).sum(1) + np.square(basis * scales).sum(1)
-    wide = np.pad(basis.astype(np.int8), ((0, 0), (0, -cells.shape[1] % 4)))
-    return QuantisedProbes(wide, along / scales, whole, np.square(scales[:, 0]), len(cells))
+    count, channels = cells.shape
+    along = cells @ directions.T  # (N, K)
+    rest = cells - along @ directions
+    largest = np.maximum(rest.max(1, keepdims=True), -rest.min(1, keepdims=True))
+    scales = np.maximum(largest, 1e-12) / np.float32(LEVELS)  # (N, 1)
+    rest /= scales
+    np.rint(rest, out=rest)
+    squares = np.square(scales[:, 0])
+    whole = np.square(along).sum(1) + squares * np.einsum("nc,nc->n", rest, rest)
+    wide = -count % PANEL
+    basis = np.zeros((count + wide, channels + -channels % 4), np.int8)
+    basis[:count, :channels] = rest
+    parts = np.pad(along / scales, ((0, wide), (0, 0)))
+    return QuantisedProbes(basis, parts, np.pad(whole, (0, wide)), np.pad(squares, (0, wide)), count)
 
 
 class QuantisedBlock:
@@ -55,13 +61,13 @@ class QuantisedBlock:
 def float_lengths(probes: QuantisedProbes, images: Quantised) -> NDArray[np.float32]:
     """(B, N) lengths as the kernel's, by float32 products of the same 8-bit numbers."""
     count, directions = len(images.basis), images.triangle.shape[1]
-    scaled = images.basis * images.scales[..., None]  # (B, M + 2 K, C)
+    scaled = images.basis * images.scales[..., None]  # (B, 2 K + M, C)
     products = scaled.reshape(-1, scaled.shape[2]) @ probes.basis.T.astype(np.float32)
-    products = products.reshape(count, scaled.shape[1], -1)  # (B, M + 2 K, N)
-    linear = products[:, images.rows :].reshape(count, directions, 2, -1)
+    products = products.reshape(count, scaled.shape[1], -1)  # (B, 2 K + M, N)
+    linear = products[:, : 2 * directions].reshape(count, directions, 2, -1)
     crossed = np.einsum("bkin,nk->bn", linear, probes.parts)
     along = (images.triangle.reshape(-1, directions) @ probes.parts.T).reshape(count, directions, -1)
-    explained = crossed + np.square(products[:, : images.rows]).sum(1) + np.square(along).sum(1)
+    explained = crossed + np.square(products[:, 2 * directions :]).sum(1) + np.square(along).sum(1)
     lengths: NDArray[np.float32] = np.sqrt(np.maximum(probes.whole - explained * probes.squares, 0))
     return lengths
 
@@ -69,7 +75,7 @@ def float_lengths(probes: QuantisedProbes, images: Quantised) -> NDArray[np.floa
 def panels(probes: QuantisedProbes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """(N / 64, C / 4, 64, 4) z + 128 and (N / 64, K, 64) s / t: what one instruction reads lies together."""
     cells, channels = probes.basis.shape
-    shifted = (probes.basis.astype(np.int16) + 128).astype(np.uint8)
+    shifted = probes.basis.view(np.uint8) ^ np.uint8(128)
     fours = shifted.reshape(cells // PANEL, PANEL, channels // 4, 4).transpose(0, 2, 1, 3)
     parts = probes.parts.reshape(cells // PANEL, PANEL, -1).transpose(0, 2, 1)
     return np.ascontiguousarray(fours), np.ascontiguousarray(parts)

@@ -1,13 +1,14 @@
 /* Lengths that 8-bit gallery images leave of 8-bit probe cells, on AVX-512 VNNI; built by `python -m reid.fpr_vnni`.
 
-   A cell is U s + t z with z in 8 bits. Of an image, rows 1..M of the basis are q_m, the next 2 K are r_k, the
-   products of Q' with its part along U, as a high and a low row each; T is triangular. Every row has a scale:
+   A cell is U s + t z with z in 8 bits. Of an image, the basis' first 2 K rows are r_k, the products of Q'
+   with its part along U, as a high and a low row each; the others are q_m; T is triangular. Every row has a scale:
    length^2 = whole - t^2 (sum_m (scale q_m'z)^2 + sum_k s_k/t (scale r_k'z) + ||T s/t||^2). */
 #include <immintrin.h>
 #include <stdint.h>
 
 #define ROWS 5   /* rows and (70 and 110 cells are multiples of it) */
 #define LANES 4  /* vectors of 16 cells whose sums stay in registers: 20 of 32 */
+#define AHEAD 32 /* cache lines fetched before they are used: with many channels a panel is larger than L1 */
 #define UNROLLED _Pragma("GCC unroll 8") /* otherwise the sums lie in memory */
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vnni")))
 
@@ -21,7 +22,10 @@ static TARGET inline __attribute__((always_inline)) void products_of(
         UNROLLED for (int l = 0; l < LANES; l++) sums[m][l] = _mm512_set1_epi32(offsets[m]);
     for (int c = 0; c < channels; c += 4) {
         __m512i z[LANES];
-        UNROLLED for (int l = 0; l < LANES; l++) z[l] = _mm512_loadu_si512(cells + (c / 4 * LANES + l) * 64);
+        UNROLLED for (int l = 0; l < LANES; l++) {
+            z[l] = _mm512_loadu_si512(cells + (c / 4 * LANES + l) * 64);
+            _mm_prefetch((const char *)cells + (c / 4 * LANES + l + AHEAD) * 64, _MM_HINT_T0);
+        }
         UNROLLED for (int m = 0; m < rows; m++) {
             __m512i q = _mm512_set1_epi32(*(const int32_t *)(basis + m * channels + c));
             UNROLLED for (int l = 0; l < LANES; l++) sums[m][l] = _mm512_dpbusd_epi32(sums[m][l], z[l], q);
@@ -62,15 +66,14 @@ static TARGET inline __attribute__((always_inline)) void add_direction(
     UNROLLED for (int l = 0; l < LANES; l++) total[l] = _mm512_fmadd_ps(along[l], along[l], total[l]);
 }
 
-/* basis (B, M + 2 K, C), offsets the same without C: -128 times each row's sum, scales likewise,
+/* basis (B, 2 K + M, C), offsets the same without C: -128 times each row's sum, scales likewise,
    triangle (B, K, K); per panel of 64 cells: cells (C / 4, 64, 4) of z + 128, parts (K, 64) of s / t, whole (64),
    squares (64) of t^2; lengths (B, panels * 64). C is a multiple of 4. */
 TARGET void fpr_lengths(const int8_t *basis, const int32_t *offsets, const float *scales, const float *triangle,
                         const uint8_t *cells, const float *parts, const float *whole, const float *squares,
                         float *lengths, int images, int rows, int channels, int directions, int panels)
 {
-    int all = rows + 2 * directions;
-    for (int b = 0; b < images; b++, basis += all * channels, offsets += all, scales += all,
+    for (int b = 0; b < images; b++, basis += rows * channels, offsets += rows, scales += rows,
              triangle += directions * directions)
         for (int p = 0; p < panels; p++) {
             const uint8_t *z = cells + (long)p * 64 * channels;
@@ -78,13 +81,13 @@ TARGET void fpr_lengths(const int8_t *basis, const int32_t *offsets, const float
             __m512 total[LANES] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
                                    _mm512_setzero_ps()};
             int m = 0;
+            for (int k = 0; k < directions; k++, m += 2)
+                add_direction(basis + m * channels, offsets + m, scales + m, z, s, triangle + k * directions,
+                              channels, k, directions, total);
             for (; m + ROWS <= rows; m += ROWS)
                 add_squares(ROWS, basis + m * channels, offsets + m, scales + m, z, channels, total);
             for (; m < rows; m++)
                 add_squares(1, basis + m * channels, offsets + m, scales + m, z, channels, total);
-            for (int k = 0; k < directions; k++, m += 2)
-                add_direction(basis + m * channels, offsets + m, scales + m, z, s, triangle + k * directions,
-                              channels, k, directions, total);
             for (int l = 0; l < LANES; l++) {
                 int at = p * 64 + l * 16;
                 __m512 left = _mm512_fnmadd_ps(total[l], _mm512_loadu_ps(squares + at), _mm512_loadu_ps(whole + at));

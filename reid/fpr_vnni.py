@@ -52,8 +52,7 @@ class Kernel:
         lengths = np.empty((len(images.basis), len(whole)), np.float32)
         stored = (images.basis, images.offsets, images.scales, images.triangle)
         arrays = [np.ascontiguousarray(array) for array in (*stored, cells, parts, whole, squares)]
-        directions = images.triangle.shape[1]
-        sizes = (len(lengths), images.rows, images.basis.shape[2], directions, len(cells))
+        sizes = (*images.basis.shape, images.triangle.shape[1], len(cells))
         self.call(*(pointer(array) for array in (*arrays, lengths)), *map(ctypes.c_int, sizes))
         return lengths
 

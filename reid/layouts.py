@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.archives import read_archive, read_images
+from reid.archives import read_archive, read_folder, read_images, some
 from reid.samples import DatasetChanged, DatasetMissing, DatasetRefused, Sample
 
 MARKET_COUNTS = {"train": 12_936, "query": 3_368, "gallery": 15_913}
@@ -174,8 +174,10 @@ def load_folder(folder: Path) -> list[Sample]:
         DatasetMissing: no such folder, or no images in it.
         DatasetChanged: a file name without person and camera.
     """
-    read = read_images([folder])
-    matches = [FOLDER_NAME.match(file.rpartition("/")[2]) for file, _ in read]
+    if not folder.is_dir():
+        raise DatasetMissing(f"{folder}: no such folder")
+    read = some(folder, read_folder(folder, "*"))
+    matches = [FOLDER_NAME.match(file) for file, _ in read]
     for (file, _), match in zip(read, matches, strict=True):
         if match is None:
             raise DatasetChanged(f"{file}: name it PERSON_CAMERA_anything.jpg")

@@ -31,11 +31,22 @@ def all_distances(
     pooled = pooled_distances(queries, gallery)
     dsr, fpr = reconstruction_distances(queries, prepare([e.cells for e in gallery]), watch)
     peers = {name: method(queries, gallery, grid) for name, method in BASELINES.items()}
-    return {"pooled": pooled, "dsr": dsr, "fpr": fpr, "fused": fused(pooled, fpr, hidden(queries)), **peers}
+    return {
+        "pooled": pooled,
+        "dsr": dsr,
+        "fpr": fpr,
+        "fused": fused(pooled, fpr, hidden(queries, grid)),
+        **peers,
+    }
 
 
 def shortlisted(
-    queries: Sequence[CropEmbedding], gallery: Sequence[CropEmbedding], count: int, watch: Watch
+    queries: Sequence[CropEmbedding],
+    gallery: Sequence[CropEmbedding],
+    grid: CellGrid,
+    watch: Watch,
+    *,
+    count: int,
 ) -> Distances:
     """As `all_distances`, but reconstruction sees only the `count` nearest by pooled cosine; the rest follow.
 
@@ -50,7 +61,7 @@ def shortlisted(
         places = nearest[i]
         rows = weighted_distances([two_weights(queries[i])], prepared, rows=places.tolist())[:, 0]
         dsr[i, places], fpr[i, places] = rows
-        both[i, places] = fused(pooled[i : i + 1, places], rows[1:], hidden(queries[i : i + 1]))[0]
+        both[i, places] = fused(pooled[i : i + 1, places], rows[1:], hidden(queries[i : i + 1], grid))[0]
     return {"pooled": pooled, f"dsr@{count}": dsr, f"fpr@{count}": fpr, f"fused@{count}": both}
 
 
@@ -65,13 +76,14 @@ def pooled_distances(
 
 def reconstruction_distances(
     queries: Sequence[CropEmbedding], prepared: PreparedGallery, watch: Watch
-) -> NDArray[np.float32]:
-    """(2, Q, G) reconstruction distances: with uniform weights (DSR), and with the foreground's (FPR)."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Two (Q, G) reconstruction distances: with uniform weights (DSR), and with the foreground's (FPR)."""
     blocks = [
         weighted_distances([two_weights(query) for query in batch], prepared)
         for batch in watch(batches(queries, QUERY_BATCH), "distances")
     ]
-    return np.concatenate(blocks, axis=1)
+    both = np.concatenate(blocks, axis=1)
+    return both[0], both[1]
 
 
 def two_weights(query: CropEmbedding) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -80,6 +92,6 @@ def two_weights(query: CropEmbedding) -> tuple[NDArray[np.floating], NDArray[np.
     return cells, np.stack([np.ones_like(foreground), foreground])
 
 
-def hidden(queries: Sequence[CropEmbedding]) -> NDArray[np.float32]:
+def hidden(queries: Sequence[CropEmbedding], grid: CellGrid) -> NDArray[np.float32]:
     """(Q,) how much of each query is hidden, see `hidden_share`."""
-    return np.array([hidden_share(query.foreground) for query in queries], np.float32)
+    return np.array([hidden_share(query.foreground, grid.whole) for query in queries], np.float32)

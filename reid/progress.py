@@ -1,10 +1,12 @@
-"""How far a long computation is, on stderr."""
+"""What a command says beside its result, on stderr: how far it is, what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import track
 
@@ -21,6 +23,16 @@ class Watch(Protocol):
 def watch(items: Sequence[Item], name: str) -> Iterable[Item]:
     """The items, with a progress bar on stderr."""
     return track(items, name, console=Console(stderr=True))
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What is wrong with files and arguments ends the command with one line and exit code 2."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:  # all our own errors about input are of these kinds
+        typer.echo(f"error: {str(error).splitlines()[0]}", err=True)
+        raise typer.Exit(2) from error
 
 
 def batches(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

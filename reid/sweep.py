@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark
+from reid.benchmarks import Benchmark, ranked
 from reid.embeddings import CachedEmbedding, Embeddings, open_embeddings
-from reid.evaluate import ranked
 from reid.fpr import RIDGE, prepare
 from reid.methods import reconstruction_distances
 from reid.progress import watch
@@ -55,7 +54,7 @@ def sweep(
     weights: Sequence[Path],
     *,
     backbone: Path | None,
-    cache: Path | None,
+    folder: Path | None,
 ) -> list[Point]:
     """FPR's rank-1 and mAP, 0..1, at each value.
 
@@ -68,12 +67,12 @@ def sweep(
     if parameter in (Parameter.ALPHA, Parameter.TAU):
         named = sorted((trained_value(path, parameter), path) for path in weights)
         return [
-            at_ridge(f"{value:g}", benchmark, open_embeddings(path, backbone=backbone, folder=cache), RIDGE)
+            at_ridge(f"{value:g}", benchmark, open_embeddings(path, backbone=backbone, folder=folder), RIDGE)
             for value, path in named
         ]
     if len(weights) != 1:
         raise SweepError(f"{parameter} needs one weights file, got {len(weights)}")
-    network = open_embeddings(weights[0], backbone=backbone, folder=cache)
+    network = open_embeddings(weights[0], backbone=backbone, folder=folder)
     if parameter is Parameter.BETA:
         return [at_ridge(f"{ridge:g}", benchmark, network, ridge) for ridge in RIDGES]
     return [at_levels(levels, benchmark, network) for levels in level_choices(len(network.grid.kernels))]

@@ -36,6 +36,7 @@ from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, Sample
 from reid.foreign import ForeignMismatch, ForeignNetwork
 from reid.initialise import InitialWeightsMismatch, begin
 from reid.map_cache import CachedMaps, MapBatches, MapsStale, cache_of, load_maps, spread, write_maps
+from reid.masks import MaskMissing
 from reid.objective import Judged, loss_terms
 from reid.recipe import Optimiser, Recipe, RecipeError, load_recipe
 from reid.teacher import Teacher, TeacherCache, TeacherMissing, TeacherStale, cache_teacher, load_cache
@@ -60,6 +61,7 @@ EXPECTED = (
     DatasetRefused,
     ForeignMismatch,
     InitialWeightsMismatch,
+    MaskMissing,
     RecipeError,
     TeacherMissing,
     TrainingDiverged,

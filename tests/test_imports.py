@@ -21,7 +21,8 @@ SQL |= {
     "demo.demo",
     "migrations.env",
 }
-SQL |= {"migrations.versions.0001_first", "migrations.versions.0002_corrections"}
+SQL |= {"recall", "migrations.versions.0001_first", "migrations.versions.0002_corrections"}
+SQL |= {"migrations.versions.0003_recall"}
 """The store and what reads it."""
 AV = {"sources", "containers", "connect_errors", "render", "demo.scene", "live.connection"}
 """What opens videos and streams."""
@@ -35,8 +36,7 @@ ONLY_IN = {
         "reid.evaluate",
         "reid.calibrate",
         "reid.masks",
-        "reid.export",
-    },
+        "reid.export", "reid.progress", "reid.foreground", "reid.ablation", "reid.pictures"},
     "pickle": set(),
     "trackeval": {"pipeline.evaluate.tracking"},
     "reid_hota": {"pipeline.evaluate.tracking"},

@@ -40,7 +40,8 @@ def read_cvat(path: Path) -> Iterator[Label]:
 
 def cvat_label(track: ElementTree.Element, box: ElementTree.Element) -> Label:
     """One box of a track."""
-    values = {attribute.get("name", ""): attribute.text or "" for attribute in box.iter("attribute")}
+    attributes = (*track.findall("attribute"), *box.findall("attribute"))  # immutable, then mutable ones
+    values = {attribute.get("name", ""): attribute.text or "" for attribute in attributes}
     person = next((values[name] for name in PERSON if values.get(name)), track.attrib["id"])
     x1, y1, x2, y2 = (float(box.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
     ignored = values.get("ignored", "").lower() in ("true", "1")

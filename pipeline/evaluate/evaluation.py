@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from pipeline.evaluate.confidence import Ambiguous, Confidence, ambiguous, confidence, decisions
+from pipeline.evaluate.confidence import Ambiguous, Confidence, ambiguous, confidence, decisions, owner_of
 from pipeline.evaluate.found import Claim, Found, one_box_each, read_claims, read_found
 from pipeline.evaluate.labels import Labels, Mask, Numbers, matched, overlapping
 from pipeline.evaluate.pieces import (
@@ -19,6 +20,7 @@ from pipeline.evaluate.pieces import (
     PairScore,
     Piece,
     Split,
+    filed_pair_score,
     identity_score,
     jumps,
     merges,
@@ -60,6 +62,9 @@ class Evaluation(msgspec.Struct, frozen=True):
     idf1_perfect: float
     """The same if every track were filed under the person it shows most."""
     pairs: PairScore
+    """An ambiguous link claims nothing."""
+    pairs_as_filed: PairScore
+    """Ambiguous links count as they are filed."""
     identities: IdentityScore
     ambiguous: Ambiguous
     confidence: Confidence
@@ -70,12 +75,23 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Judged:
-    """One camera's boxes that count, and whom they show."""
+    """One camera's boxes, whom they show, and which of them count."""
 
     camera: str
     truth: Labels
     found: Found
     rows: Numbers  # (F,) of the truth that each found box shows, -1 for none
+    counts: Mask  # (F,)
+
+    @property
+    def tracks(self) -> Labels:
+        """The boxes that count, with tracks as ids."""
+        return self.found.tracks.where(self.counts)
+
+    @property
+    def people(self) -> Labels:
+        """The boxes that count, with identities as ids, each at most once in a frame."""
+        return one_box_each(self.found.people.where(self.counts))
 
 
 def evaluate(
@@ -110,14 +126,14 @@ def evaluate(
 
 
 def judge(camera: str, found: Found, truth: CameraTruth, coverage: Coverage, frames: range | None) -> Judged:
-    """The boxes of one camera that count."""
+    """Whom the boxes of one camera show."""
     people = truth.people.where(inside(truth.people, frames))
     found = found.where(inside(found.tracks, frames))
     rows = matched(found.tracks, people)
     counts = rows >= 0
     if coverage == "complete":
         counts |= ~overlapping(found.tracks, truth.ignored)
-    return Judged(camera, people, found.where(counts), rows[counts])
+    return Judged(camera, people, found, rows, counts)
 
 
 def inside(labels: Labels, frames: range | None) -> Mask:
@@ -142,10 +158,11 @@ def measure(
         coverage=coverage,
         cameras=tuple(camera_score(one) for one in judged),
         unlabelled=unlabelled,
-        across=across_score([(one.truth, one_box_each(one.found.people)) for one in judged]),
+        across=across_score([(one.truth, one.people) for one in judged]),
         idf1_unlinked=across_idf1(relabelled(judged, own_names(found))),
         idf1_perfect=across_idf1(relabelled(judged, true_names(found))),
         pairs=pair_score(found),
+        pairs_as_filed=filed_pair_score(found),
         identities=identity_score(found),
         ambiguous=ambiguous(made),
         confidence=confidence(made),
@@ -157,8 +174,8 @@ def measure(
 
 def camera_score(one: Judged) -> CameraScore:
     """One camera by its tracks and by its identities."""
-    people = tracking_score(one.truth, one_box_each(one.found.people))
-    return CameraScore(one.camera, tracking_score(one.truth, one.found.tracks), people)
+    people = tracking_score(one.truth, one.people)
+    return CameraScore(one.camera, tracking_score(one.truth, one.tracks), people)
 
 
 def own_names(found: Sequence[Piece]) -> dict[tuple[str, int], int]:
@@ -167,15 +184,13 @@ def own_names(found: Sequence[Piece]) -> dict[tuple[str, int], int]:
 
 
 def true_names(found: Sequence[Piece]) -> dict[tuple[str, int], int]:
-    """For every track the person it shows most; a negative number of its own where it shows nobody."""
-    names = {key: -1 - number for key, number in own_names(found).items()}
-    most: dict[tuple[str, int], int] = {}
+    """For every track the person in most of its boxes; a negative number of its own where there is none."""
+    shows: dict[tuple[str, int], Counter[int]] = defaultdict(Counter)
     for piece in found:
-        key = (piece.camera, piece.track)
-        if piece.person is not None and piece.shows[piece.person] > most.get(key, 0):
-            most[key] = piece.shows[piece.person]
-            names[key] = piece.person
-    return names
+        shows[piece.camera, piece.track].update(piece.shows)
+    owners = {key: owner_of(shown) for key, shown in shows.items()}
+    own = own_names(found)
+    return {key: -1 - own[key] if owner is None else owner for key, owner in owners.items()}
 
 
 def relabelled(judged: Sequence[Judged], names: Mapping[tuple[str, int], int]) -> list[tuple[Labels, Labels]]:
@@ -185,5 +200,5 @@ def relabelled(judged: Sequence[Judged], names: Mapping[tuple[str, int], int]) -
 
 def renamed(one: Judged, names: Mapping[tuple[str, int], int]) -> Labels:
     """A camera's tracks with other ids."""
-    ids = [names[one.camera, track] for track in one.found.tracks.ids.tolist()]
-    return one.found.tracks.named(np.array(ids, np.int64))
+    ids = [names[one.camera, track] for track in one.tracks.ids.tolist()]
+    return one.tracks.named(np.array(ids, np.int64))

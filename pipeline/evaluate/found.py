@@ -72,10 +72,17 @@ def read_recording(store: Store, recording: int, version: int) -> Found:
     numbers = np.array([[frame, track, who or 0, part] for frame, track, who, part, *_ in rows], np.int64)
     numbers = numbers.reshape(-1, 4)
     boxes = np.array([row[4:] for row in rows], np.float64).reshape(-1, 4)
-    unclaimed = -1 - (recording << 32) - numbers[:, 1]
-    identities = np.where(numbers[:, 2] > 0, numbers[:, 2], unclaimed)
+    identities = np.where(numbers[:, 2] > 0, numbers[:, 2], -first_tracklets(numbers[:, 1], numbers[:, 3]))
     found = Found(Labels(numbers[:, 0], numbers[:, 1], boxes), identities, numbers[:, 3])
     return found.where(first_in_frame(numbers[:, :2]))
+
+
+def first_tracklets(tracks: Numbers, tracklets: Numbers) -> Numbers:
+    """(B,) the lowest tracklet number of each box's track: it names the track in the whole store."""
+    known, track = np.unique(tracks, return_inverse=True)
+    lowest = np.full(len(known), np.iinfo(np.int64).max)
+    np.minimum.at(lowest, track, tracklets)
+    return np.asarray(lowest[track], np.int64)
 
 
 def first_in_frame(keys: Numbers) -> Mask:

@@ -120,8 +120,18 @@ def person_of(shows: Mapping[int, int], frames: set[int], frames_of: Mapping[int
 
 def pair_score(found: Sequence[Piece]) -> PairScore:
     """Pairs across cameras; an ambiguous piece claims nothing, so it costs recall alone."""
+    return pairs_said(found, [piece for piece in found if not piece.ambiguous])
+
+
+def filed_pair_score(found: Sequence[Piece]) -> PairScore:
+    """Pairs across cameras with ambiguous pieces taken as they are filed."""
+    return pairs_said(found, found)
+
+
+def pairs_said(found: Sequence[Piece], claiming: Sequence[Piece]) -> PairScore:
+    """Pairs across cameras where only some of the pieces claim anything."""
     known = [piece for piece in found if piece.person is not None]
-    sure = [piece for piece in known if not piece.ambiguous]
+    sure = [piece for piece in claiming if piece.person is not None]
     true = pairs_across((piece.person, piece.camera) for piece in known)
     said = pairs_across((piece.identity, piece.camera) for piece in sure)
     right = pairs_across(((piece.identity, piece.person), piece.camera) for piece in sure)

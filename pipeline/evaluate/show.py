@@ -132,7 +132,7 @@ def numbers(tracklets: Sequence[int]) -> str:
 def link_lines(measured: Evaluation) -> list[str]:
     """Linking across cameras and how honest it is."""
     pairs, who, sure, unsure = measured.pairs, measured.identities, measured.confidence, measured.ambiguous
-    across = measured.across
+    across, filed = measured.across, measured.pairs_as_filed
     return [
         f"across cameras: IDF1 {share(across.idf1)}, HOTA {share(across.hota)}, "
         f"reid-hota {share(across.reid_hota)} "
@@ -141,6 +141,8 @@ def link_lines(measured: Evaluation) -> list[str]:
         f"{share(measured.idf1_perfect)} linked perfectly",
         f"pairs across cameras: precision {share(pairs.precision)}, recall {share(pairs.recall)} "
         f"({pairs.right} right of {pairs.said} said and {pairs.true} true)",
+        f"  with ambiguous links as filed: precision {share(filed.precision)}, recall {share(filed.recall)} "
+        f"({filed.right} right of {filed.said} said)",
         f"identities: purity {share(who.purity)}, completeness {share(who.completeness)}, track purity "
         f"{share(who.track_purity)} ({who.identities} identities for {who.people} people)",
         f"ambiguous: {unsure.decisions}, of which {unsure.right} right, "

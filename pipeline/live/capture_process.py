@@ -12,7 +12,7 @@ from pipeline.live.capture import CaptureJob
 from pipeline.live.link import LinkClosed, Word, link_pair
 
 SPAWN = multiprocessing.get_context("spawn")
-JOIN_S = 5.0
+JOIN_S = 1.0
 
 
 class CaptureProcess:

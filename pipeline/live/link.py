@@ -19,16 +19,18 @@ class Connect(msgspec.Struct, frozen=True, tag=True):
     after_ns: int
     """Frames are later than this."""
     rate_hz: float | None
-    """Frames a second to pass on; None: all."""
+    """Frames a second that are wanted; None: all."""
+    limit_hz: float | None
+    """Of these so many are passed on; None: all."""
     width: int = 0
     """Size that pictures are fitted into, px; 0: as they come."""
     height: int = 0
 
 
 class Rate(msgspec.Struct, frozen=True, tag=True):
-    """worker -> capture: pass on so many frames a second from now on; None: all."""
+    """worker -> capture: of the wanted frames pass on so many a second from now on; None: all."""
 
-    rate_hz: float | None
+    limit_hz: float | None
 
 
 class Leave(msgspec.Struct, frozen=True, tag=True):

@@ -36,12 +36,14 @@ class Load:
     def __init__(self, wanted_hz: Sequence[float]) -> None:
         self.wanted_hz = list(wanted_hz)
         self.frame_s: float | None = None
+        self.warm = False
 
     def spent(self, seconds: float, frames: int) -> None:
-        """Learn from one round: so many frames were detected and tracked in so many seconds."""
-        if frames:
+        """Learn from one round what detecting and tracking so many frames cost; the first one is slow."""
+        if frames and self.warm:
             one = seconds / frames
             self.frame_s = one if self.frame_s is None else MEMORY * self.frame_s + (1 - MEMORY) * one
+        self.warm = True
 
     def rates_hz(self) -> list[float]:
         """Detections a second for each camera."""

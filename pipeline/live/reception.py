@@ -67,7 +67,7 @@ class Reception:
         meter: counts what happens; its state is this camera's.
         now_s: monotonic clock.
         opened: told the picture's size and rate when it is first known.
-        rate_hz: frames a second to receive; None: all.
+        rate_hz: frames a second that are wanted; None: all.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Reception:
     ) -> None:
         self.job, self.live, self.meter = CaptureJob(camera, live, secrets), live, meter
         self.now_s, self.opened, self.rate_hz = now_s, opened, rate_hz
+        self.limit_hz: float | None = None
         self.backoff = Backoff(live.backoff_s, live.backoff_cap_s, chance=random.random)
         self.frozen_again = Backoff(live.frozen_s, 10 * live.backoff_cap_s, chance=lambda: 1.0)
         self.process: CaptureProcess | None = None
@@ -119,7 +120,7 @@ class Reception:
             allowance_s += START_S
         width, height = self.size
         self.session += 1
-        self.process.send(Connect(self.index, self.last_ns, self.rate_hz, width, height))
+        self.process.send(Connect(self.index, self.last_ns, self.rate_hz, self.limit_hz, width, height))
         self.connected = True
         self.framed_s = self.healthy_s = now_s + allowance_s
 
@@ -232,10 +233,17 @@ class Reception:
         if self.process and frame.session == self.session:
             self.process.send(Taken(frame.slot))
 
-    def limit(self, rate_hz: float) -> None:
-        """Receive so many frames a second from now on, where that makes a difference."""
-        if self.rate_hz is not None and abs(rate_hz - self.rate_hz) < RATE_STEP * self.rate_hz:
+    def limit(self, limit_hz: float | None) -> None:
+        """Receive at most so many of the wanted frames a second from now on; None: all."""
+        if limit_hz == self.limit_hz or near(limit_hz, self.limit_hz):
             return
-        self.rate_hz = rate_hz
+        self.limit_hz = limit_hz
         if self.process:
-            self.process.send(Rate(rate_hz))
+            self.process.send(Rate(limit_hz))
+
+
+def near(one_hz: float | None, other_hz: float | None) -> bool:
+    """Whether two limits are the same for all that matters."""
+    if one_hz is None or other_hz is None:
+        return False
+    return abs(one_hz - other_hz) < RATE_STEP * other_hz

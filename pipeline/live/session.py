@@ -72,12 +72,9 @@ class Session:
         self.frames = 0
         self.still_s = 0.0
         self.framed_s = self.waited_s = self.pulsed_s = time.monotonic()
-        self.limit(order.rate_hz)
-
-    def limit(self, rate_hz: float | None) -> None:
-        """Pass on so many frames a second from now on."""
-        self.grid = Grid("max" if rate_hz is None else rate_hz)
-        self.allowance = Allowance(rate_hz and rate_hz * OVER_RATE, time.monotonic())
+        self.grid = Grid(order.rate_hz or "max")
+        self.allowance = Allowance(order.rate_hz and order.rate_hz * OVER_RATE, time.monotonic())
+        self.limit = Grid(order.limit_hz or "max")
 
     @property
     def time_base(self) -> Fraction | None:
@@ -149,7 +146,7 @@ class Session:
             if isinstance(word, Taken):
                 self.free.append(word.slot)
             elif isinstance(word, Rate):
-                self.limit(word.rate_hz)
+                self.limit = Grid(word.limit_hz or "max")
             elif isinstance(word, Leave):
                 raise LostError(word.reason)
 
@@ -163,16 +160,18 @@ class Session:
         self.moments = [*self.moments[-MOMENTS:], moment]
         self.still_s = self.stillness.still_s(luma(frame), self.clock.arrival_ns)
         if self.grid.due(stream_ns):
-            self.offer(Pending(moment, self.clock.arrival_ns, frame))
+            self.offer(Pending(moment, self.clock.arrival_ns, frame), stream_ns)
         if self.pending and self.free:
             self.show(self.pending)
 
-    def offer(self, due: Pending) -> None:
+    def offer(self, due: Pending, stream_ns: int) -> None:
         """Let a frame wait for a slot; it takes the place of one that still waits."""
         if self.still_s > self.live.frozen_s:
             self.dropped["capture:frozen"] += 1
         elif not self.allowance.take(time.monotonic()):
             self.dropped["capture:over-rate"] += 1
+        elif not self.limit.due(stream_ns):
+            self.dropped["capture:load"] += 1
         else:
             self.dropped["capture:newer"] += self.pending is not None
             self.pending = due

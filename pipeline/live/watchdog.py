@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 SAMPLE_STEP = 97
 """One in so many bytes of the brightness is compared: sensor noise changes some of them in every frame."""
+RETURNS_NS = 4_000_000_000
+"""A content that returns within this is not new: key frames are less apart. Gaps are left out."""
 BEHIND_S = 2.0
 """Frames this late are not worth decoding one by one."""
 CAUGHT_UP_S = 0.5
@@ -17,17 +19,23 @@ BURST_S = 3.0
 
 
 class Stillness:
-    """How long a stream has shown one and the same picture."""
+    """How long a stream has shown nothing new.
+
+    A hanging camera often still encodes the picture it hangs on: it gets sharper up to the next key frame and
+    begins again, so the same few contents return.
+    """
 
     def __init__(self) -> None:
-        self.content: int | None = None
+        self.seen_ns: dict[int, int] = {}  # when a content was last seen
         self.since_ns = 0
 
     def still_s(self, luma: NDArray[np.uint8], time_ns: int) -> float:
-        """Seconds since the picture last changed; `luma`: all bytes of the brightness, flat."""
+        """Seconds since the last new picture; `luma`: all bytes of the brightness, flat."""
         content = zlib.crc32(luma[::SAMPLE_STEP].tobytes())
-        if content != self.content:
-            self.content, self.since_ns = content, time_ns
+        if content not in self.seen_ns:
+            self.since_ns = time_ns
+        oldest_ns = max(self.seen_ns.values(), default=time_ns) - RETURNS_NS
+        self.seen_ns = {c: ns for c, ns in self.seen_ns.items() if ns > oldest_ns} | {content: time_ns}
         return (time_ns - self.since_ns) / 1e9
 
 

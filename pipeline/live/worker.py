@@ -27,12 +27,13 @@ ANY_HZ = 1000.0
 """Stands for every frame, where rates are shared out."""
 
 
-def main(job: bytes, stopped: Callable[[], bool]) -> None:
+def main(job: bytes, stopped: Callable[[], bool], embeds: Callable[[], bool]) -> None:
     """Run one live worker until `stopped` says so, or every replayed file has ended.
 
     Args:
         job: an encoded `WorkerJob` of live cameras.
         stopped: asked many times a second.
+        embeds: whether the ReID worker is ready; no camera is connected before.
     """
     work = msgspec.msgpack.decode(job, type=WorkerJob)
     context = open_context()
@@ -47,7 +48,10 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
             for one in work.jobs:
                 tracklets.send(RecordingEnded(one.recording, "failed", 0, 0, message=str(error)))
             return
-        LiveWorker(work, detector, tracklets, progress).run(lambda: stopped() or not alive())
+        worker = LiveWorker(work, detector, tracklets, progress)
+        while not embeds() and not stopped() and alive():
+            time.sleep(TICK_S)
+        worker.run(lambda: stopped() or not alive())
     finally:
         tracklets.close()
         progress.close()
@@ -103,9 +107,10 @@ class LiveWorker:
         if time.monotonic() - self.rated_s < RATES_S:
             return
         self.rated_s = time.monotonic()
-        for camera, rate_hz in zip(self.cameras, self.load.rates_hz(), strict=True):
-            if camera.wanted_hz is not None or rate_hz < ANY_HZ:
-                camera.reception.limit(rate_hz)
+        for camera, wanted_hz, rate_hz in zip(
+            self.cameras, self.load.wanted_hz, self.load.rates_hz(), strict=True
+        ):
+            camera.reception.limit(rate_hz if rate_hz < wanted_hz else None)
 
     def count_crops(self, tracklet: TrackletClosed) -> None:
         """Count the crops of a tracklet that had to go without them."""

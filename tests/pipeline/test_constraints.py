@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.constraints import Constraints, Groups, Relation, Statement, consistent, enforced
@@ -66,6 +66,7 @@ STATEMENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STATEMENTS, st.lists(st.integers(10, 12), min_size=8, max_size=8))
 def test_whatever_was_said_the_result_respects_it(said: list[Statement], identities: list[int]) -> None:
     found = consistent(said)
@@ -74,6 +75,7 @@ def test_whatever_was_said_the_result_respects_it(said: list[Statement], identit
     assert all(result[a] != result[b] for a, b in found.cannot)
 
 
+@settings(deadline=None)
 @given(STATEMENTS)
 def test_no_chain_joins_what_cannot_be_together(said: list[Statement]) -> None:
     found = consistent(said)
@@ -83,6 +85,7 @@ def test_no_chain_joins_what_cannot_be_together(said: list[Statement]) -> None:
     assert not any(groups.of(a) == groups.of(b) for a, b in found.cannot)
 
 
+@settings(deadline=None)
 @given(STATEMENTS, st.lists(st.integers(10, 12), min_size=8, max_size=8))
 def test_respecting_twice_changes_nothing_more(said: list[Statement], identities: list[int]) -> None:
     found = consistent(said)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
 
 from pipeline.corrections import (
     CorrectionError,
@@ -16,6 +17,7 @@ from pipeline.corrections import (
     split,
     undo,
 )
+from pipeline.database import engine_for, locate, write_transaction
 from pipeline.erasure import forget
 from pipeline.journey import journey
 from pipeline.opening import StoreInUseError
@@ -23,6 +25,8 @@ from pipeline.query import UnknownPersonError, people, tracks
 from pipeline.store import Store, open_store
 from pipeline.versions import versions
 from tests.store_scene import fill
+
+ROOT = Path(__file__).parents[2]
 
 
 def held(store: Store, version: int | None = None) -> dict[int, list[int]]:
@@ -145,12 +149,16 @@ def test_a_forgotten_person_leaves_no_tracklet_in_the_history(tmp_path: Path) ->
 
 
 def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    with open_store(fill(tmp_path / "a.db"), write=True) as store, store.writing() as connection:
-        connection.execute(text("DROP TABLE correction_members"))
-        connection.execute(text("DROP TABLE corrections"))
-        connection.execute(text("ALTER TABLE tracklets DROP COLUMN closed_ns"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    with open_store(tmp_path / "a.db", write=True) as store:
+    path = tmp_path / "a.db"
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "pipeline" / "migrations"))
+    engine = engine_for(locate(path), write=True)
+    path.touch()
+    with write_transaction(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with open_store(fill(path), write=True) as store:
         merge(store, [1, 3])
         assert held(store) == {1: [1, 2, 4, 5, 6], 2: [3]}
 

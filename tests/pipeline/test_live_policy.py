@@ -63,6 +63,16 @@ def test_a_picture_is_still_until_one_of_many_bytes_changes() -> None:
     assert stillness.still_s(picture + 1, 4 * 10**9) == 0
 
 
+def test_a_hanging_camera_that_encodes_its_picture_again_and_again_shows_nothing_new() -> None:
+    stillness, picture = Stillness(), np.zeros(300 * 200, np.uint8)
+    sharpness = [0, 1, 2, 0, 1, 2, 0, 1, 2]
+    still_s = [stillness.still_s(picture + s, i * 10**9) for i, s in enumerate(sharpness)]
+    assert still_s == [0, 0, 0, 1, 2, 3, 4, 5, 6]
+    assert stillness.still_s(picture, 60 * 10**9) == 58  # still after a gap
+    assert stillness.still_s(picture + 9, 61 * 10**9) == 0
+    assert stillness.still_s(picture + 2, 62 * 10**9) == 0
+
+
 def test_twice_the_rate_is_held_to_the_allowance_after_a_burst() -> None:
     allowance = Allowance(5.0, 0.0)
     passed = sum(allowance.take(i / 10) for i in range(1000))

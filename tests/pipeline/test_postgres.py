@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
+from pipeline.corrections import merge, undo
 from pipeline.database import ReadOnlyStoreError, StoreError, locate
 from pipeline.erasure import forget
 from pipeline.export import export
@@ -19,6 +20,7 @@ from pipeline.opening import StoreInUseError
 from pipeline.query import UnknownPersonError, people, tracks
 from pipeline.schema import Base
 from pipeline.store import open_store
+from pipeline.versions import versions
 from tests.postgres_server import postgres_server, programs
 from tests.store_scene import fill
 
@@ -76,3 +78,13 @@ def test_without_its_driver_a_postgresql_url_says_what_to_install(monkeypatch: p
     monkeypatch.setattr("pipeline.database.find_spec", lambda _: None)
     with pytest.raises(StoreError, match="needs psycopg: pip install"):
         open_store("postgresql://me:secret@host/cameras")
+
+
+def test_postgresql_keeps_and_takes_back_corrections(url: str) -> None:
+    with open_store(url, write=True) as store:
+        before = tracks(store)
+        merge(store, [1, 3])
+        assert [person.person for person in people(store)] == [1, 2]
+        undo(store)
+        assert tracks(store) == before
+        assert [one.kind for one in versions(store)] == ["online", "correction", "correction"]

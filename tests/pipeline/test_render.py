@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.config import CameraConfig, Config
+from pipeline.corrections import merge
 from pipeline.drawing import Label, colour_of, draw_label, draw_text, when
 from pipeline.footage import SightedCrop
 from pipeline.match import Sighting
@@ -23,6 +24,7 @@ from pipeline.schema import AuditEntry
 from pipeline.sheets import RenderError, choose
 from pipeline.sources import Frame, open_source, source_fingerprint
 from pipeline.store import Store, open_store
+from tests.store_scene import fill
 from tests.video_files import picture, write_clip
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -210,3 +212,12 @@ def test_a_sheet_takes_every_tracklet_s_best_crop_before_second_ones() -> None:
     assert [c.rank for c in few] == [0] * 4 and few[0].time_ns == 0 and few[-1].time_ns >= 20
     assert len(choose(crops, 15)) == 15 and len(choose(crops, 100)) == 30
     assert [c.time_ns for c in choose(crops, 100)] == list(range(30))
+
+
+def test_an_earlier_identity_version_can_be_drawn(tmp_path: Path) -> None:
+    with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        merge(store, [1, 3])
+        newest = render(store, tmp_path / "new")
+        first = render(store, tmp_path / "old", version=1)
+    assert {path.name for path in newest.sheets} == {"P1.jpg", "P2.jpg"}
+    assert {path.name for path in first.sheets} == {"P1.jpg", "P2.jpg", "P3.jpg"}

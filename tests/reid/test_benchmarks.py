@@ -98,6 +98,13 @@ def test_the_stated_share_of_a_picture_is_covered(share: float) -> None:
     assert cover(mine, picture(2, 1), 0, np.random.default_rng(0)) is mine
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
+def test_crops_of_one_pixel_can_be_covered(size: tuple[int, int]) -> None:
+    _, png = cv2.imencode(".png", np.zeros((*size, 3), np.uint8))
+    tiny = Sample("made/test/tiny.png", 1, 1, png.tobytes())
+    assert cover(tiny, tiny, 0.5, np.random.default_rng(0)).image.shape[:2] == size
+
+
 def test_groups_number_people_across_data_sets() -> None:
     one, other = picture(7, 1), Sample("else/train/x.png", 7, 1, b"")
     groups = by_person_and_camera([one, other, picture(7, 1), picture(7, 2)])

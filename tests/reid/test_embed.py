@@ -56,7 +56,8 @@ def test_who_shares_a_call_changes_nothing(embedder: Embedder) -> None:
 def test_every_runtime_answers_as_torch_does(weights: Path, runtime: Runtime) -> None:
     crops = [crop(128, 96), crop(60, 60), crop(256, 128)]
     reference = load_embedder(weights, device="cpu", runtime="torch").embed(crops)
-    for ours, theirs in zip(load_embedder(weights, device="cpu", runtime=runtime).embed(crops), reference):
+    found = load_embedder(weights, device="cpu", runtime=runtime).embed(crops)
+    for ours, theirs in zip(found, reference, strict=True):
         for name in ("cells", "foreground", "pooled"):
             np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-3)
 

@@ -134,10 +134,6 @@ def test_a_removed_row_explains_nothing_and_is_used_again() -> None:
     np.testing.assert_array_equal(distance([one], gallery, rows=[1]), distance([one], prepare([fresh])))
 
 
-def test_memory_is_six_bytes_a_value() -> None:
-    assert prepare([image(70, 112)]).memory_bytes == 6 * 70 * 112
-
-
 @pytest.mark.parametrize(
     ("cells", "foreground", "message"),
     [

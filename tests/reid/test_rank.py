@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.rank import Ranking, average_precisions, bootstrap, rank
+from reid.rank import Ranking, average_precisions, bootstrap, gain, rank
 
 
 def ranking_of(row: list[float], hits: list[bool]) -> Ranking:
@@ -83,3 +83,46 @@ def test_the_bootstrap_interval_is_that_of_a_binomial() -> None:
     assert interval.mean == pytest.approx(0.8)
     assert interval.low == pytest.approx(0.8 - 1.96 * 0.0231, abs=0.01)
     assert interval.high == pytest.approx(0.8 + 1.96 * 0.0231, abs=0.01)
+
+
+def judged_by_hand(
+    row: list[float], query: tuple[int, int], gallery: list[tuple[int, int]]
+) -> tuple[int, float, float] | None:
+    """Place of the first hit, AP and INP of one query, walking down its list; None without a hit."""
+    kept = [(d, i) for i, d in enumerate(row) if gallery[i] != query]
+    hits, precisions, last = 0, [], 0
+    for place, (_, i) in enumerate(sorted(kept), 1):
+        if gallery[i][0] == query[0]:
+            hits += 1
+            precisions.append(hits / place)
+            last = place
+    return None if not hits else (round(1 / precisions[0]), sum(precisions) / hits, hits / last)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_metric_agrees_with_an_independent_implementation_on_random_rankings(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    queries, gallery = (rng.integers(0, [7, 3], (n, 2)) for n in (20, 60))
+    distances = rng.integers(0, 12, (20, 60)) / 12  # many ties
+    result = rank(distances, queries[:, 0], gallery[:, 0], queries[:, 1], gallery[:, 1])
+    pairs = [tuple(map(int, pair)) for pair in gallery]
+    by_hand = [
+        judged_by_hand(list(row), (int(q[0]), int(q[1])), [(p[0], p[1]) for p in pairs])
+        for row, q in zip(distances, queries, strict=True)
+    ]
+    found = [one for one in by_hand if one is not None]
+    assert result.skipped == by_hand.count(None)
+    assert result.ranks.tolist() == [one[0] for one in found]
+    np.testing.assert_allclose(result.ap, [one[1] for one in found])
+    np.testing.assert_allclose(result.inp, [one[2] for one in found])
+    assert result.cmc(5) == np.mean([one[0] <= 5 for one in found])
+
+
+def test_a_gain_is_paired_by_query() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.random(300)
+    small = gain(hard + 0.01, hard)
+    assert (small.low, small.high) == (pytest.approx(0.01), pytest.approx(0.01))
+    assert gain(rng.permutation(hard), hard).low < 0 < gain(rng.permutation(hard), hard).high
+    with pytest.raises(ValueError, match="not the same ones"):
+        gain(hard, hard[1:])

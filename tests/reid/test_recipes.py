@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reid.initialise import begin
 from reid.recipe import CropSize, Recipe, RecipeError, load_recipe
 from tests.reid.tiny_training import FOREIGN, run, tiny_batches
 
@@ -62,9 +63,10 @@ def log_of(out: Path) -> list[list[str]]:
 def test_a_recipe_cut_and_resumed_ends_as_the_uncut_one_bit_for_bit(name: str, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     batches = tiny_batches(shrunk(name, tmp_path), tmp_path)
-    weights = run(batches, tmp_path / "uncut")
-    run(batches, tmp_path / "cut", stop_after=7)
-    resumed = run(batches, tmp_path / "cut", resume=True)
+    first = begin(batches.recipe, batches, Path("none"))
+    weights = run(batches, tmp_path / "uncut", trainee=first)
+    run(batches, tmp_path / "cut", stop_after=7, trainee=first)
+    resumed = run(batches, tmp_path / "cut", resume=True, trainee=first)
     uncut, again = everything(tmp_path / "uncut"), everything(tmp_path / "cut")
     assert uncut.keys() == again.keys()
     assert [key for key in uncut if not torch.equal(uncut[key], again[key])] == []
@@ -87,6 +89,12 @@ def test_a_recipe_runs_on_a_gpu(name: str, tmp_path: Path) -> None:
         pytest.skip("no CUDA device")
     batches = tiny_batches(shrunk(name, tmp_path), tmp_path)
     assert run(batches, tmp_path / "out", device="cuda").is_file()
+
+
+def test_half_precision_trains_behind_a_loss_scaler(tmp_path: Path) -> None:
+    recipe = msgspec.structs.replace(shrunk("fpr_resnet50", tmp_path), precision="float16", steps=2)
+    run(tiny_batches(recipe, tmp_path), tmp_path / "out")
+    assert torch.load(tmp_path / "out/checkpoint.pt", weights_only=True)["scaler"]["scale"] > 0
 
 
 @pytest.mark.parametrize(

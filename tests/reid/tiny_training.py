@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from reid.recipe import CropSize, LossWeights, Recipe
 from reid.spec import ForeignSpec, ModelSpec
 from reid.teacher import PROJECTED, TeacherCache
 from reid.train import fit
+from reid.trainee import Trainee
 
 PEOPLE, CROPS = 6, 4
 FOREIGN = ForeignSpec("tiny", "map", channels=24, embedding=8)
@@ -121,13 +123,14 @@ def run(
     *,
     resume: bool = False,
     stop_after: int | None = None,
+    trainee: Trainee | None = None,
     device: str = "cpu",
 ) -> Path:
-    """Train a recipe; returns the weights."""
-    trainee = begin(batches.recipe, batches, Path("none"))
+    """Train a copy of the trainee, or a new one, by the recipe of the batches; returns the weights."""
+    fresh = begin(batches.recipe, batches, Path("none")) if trainee is None else copy.deepcopy(trainee)
     stopped = stop_at(stop_after) if stop_after is not None else lambda: False
     return fit(
-        trainee,
+        fresh,
         batches,
         out,
         device=torch.device(device),

@@ -75,6 +75,7 @@ class Mount(GstRtspServer.RTSPMediaFactory):
         self.shift_ns = 0
         self.stuck = False
         self.sent = 0
+        self.pipeline: Gst.Element | None = None
         self.swapped = threading.Event()
         self.set_shared(True)
         self.set_latency(0)
@@ -88,8 +89,16 @@ class Mount(GstRtspServer.RTSPMediaFactory):
     def do_configure(self, media: GstRtspServer.RTSPMedia) -> None:
         ended = threading.Event()
         media.connect("unprepared", lambda _media: ended.set())
+        self.pipeline = media.get_element().get_parent()
         source = media.get_element().get_child_by_name("src")
         threading.Thread(target=self.play, args=(source, ended), daemon=True).start()
+
+    def send_at_once(self) -> None:
+        """Have the running session send packets as they come, whatever their time stamps say."""
+        if self.pipeline is not None:
+            sinks = self.pipeline.iterate_sinks()
+            while (found := sinks.next())[0] == Gst.IteratorResult.OK:
+                found[1].set_property("sync", False)
 
     def play(self, source: Gst.Element, ended: threading.Event) -> None:
         """Send the file over and over, each packet when it is due."""
@@ -182,6 +191,7 @@ class Server:
     def behave(self, name: str, rate: float = 1.0, shift_s: float = 0.0, stuck: bool = False) -> None:
         """Change a camera's pace and time stamps."""
         mount = self.mounts[name]
+        mount.send_at_once()
         mount.rate, mount.shift_ns, mount.stuck = rate, round(shift_s * 1e9), stuck
 
     def kick(self) -> None:

@@ -75,6 +75,16 @@ def test_an_ambiguous_claim_is_counted_apart(tmp_path: Path) -> None:
     assert found.ambiguous.decisions == 0  # nothing else of P3 is labelled: it can be neither right nor wrong
 
 
+def test_a_track_that_merely_passes_a_labelled_person_shows_nobody(tmp_path: Path) -> None:
+    behind = {"hall": {1: [(0, 25)], 2: [(25, 50)]}, "gate": {1: [(500, 525)], 2: [(750, 755)]}}
+    truth = write_truth(tmp_path / "truth", behind)
+    away = "".join(f"{frame + 1},2,200,20,40,100\n" for frame in range(755, 775))  # elsewhere in the picture
+    (truth / "gt_gate.txt").write_text((truth / "gt_gate.txt").read_text() + away)
+    with open_store(fill(tmp_path / "a.db")) as store:
+        found = evaluate(store, read_truth(truth, ["hall", "gate"]), coverage="partial")
+    assert not found.splits  # P3 overlaps person 2 in 5 of the 25 frames that have both
+
+
 def test_ignored_boxes_count_neither_way(tmp_path: Path) -> None:
     truth = write_truth(tmp_path / "truth", STAYS)
     ignored = "".join(f"{frame + 1},99,{BOX},0\n" for frame in range(1500, 1525))

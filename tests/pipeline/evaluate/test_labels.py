@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate.labels import iou, labels, matched, overlapping
@@ -49,6 +49,7 @@ def test_a_region_takes_out_every_box_on_it() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_who_is_shown_does_not_depend_on_the_order_of_rows(order: list[int]) -> None:
     boxes = [[20.0 * i, 0.0, 20.0 * i + 10, 20.0] for i in range(6)]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.evaluate.found import Claim, Found
 from pipeline.evaluate.labels import labels, matched
 from pipeline.evaluate.pieces import (
     Piece,
+    filed_pair_score,
     identity_score,
     jumps,
     merges,
@@ -60,9 +65,38 @@ def test_pairs_by_hand() -> None:
     assert (score.precision, score.recall) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
 
 
+PIECES = st.lists(
+    st.builds(
+        lambda camera, person, identity, unsure: piece(camera, person, identity, ambiguous=unsure),
+        st.sampled_from("abc"),
+        st.sampled_from([None, 1, 2, 3]),
+        st.sampled_from([5, 6, 7]),
+        st.booleans(),
+    ),
+    max_size=9,
+)
+
+
+@settings(deadline=None)
+@given(PIECES)
+def test_pairs_are_those_that_counting_one_by_one_finds(found: list[Piece]) -> None:
+    pairs = [
+        (a, b)
+        for a, b in combinations(found, 2)
+        if a.camera != b.camera and a.person is not None and b.person is not None
+    ]
+    said = [(a, b) for a, b in pairs if a.identity == b.identity and not a.ambiguous and not b.ambiguous]
+    score = pair_score(found)
+    assert score.said == len(said)
+    assert score.true == sum(a.person == b.person for a, b in pairs)
+    assert score.right == sum(a.person == b.person for a, b in said)
+
+
 def test_an_ambiguous_piece_claims_no_pair_but_its_pairs_exist() -> None:
-    score = pair_score([piece("a", 1, 5), piece("b", 1, 5, ambiguous=True)])
+    found = [piece("a", 1, 5), piece("b", 1, 5, ambiguous=True)]
+    score, filed = pair_score(found), filed_pair_score(found)
     assert (score.said, score.true, score.precision, score.recall) == (0, 1, None, 0.0)
+    assert (filed.said, filed.right, filed.recall) == (1, 1, 1.0)
 
 
 def test_pieces_that_show_nobody_known_are_in_no_pair() -> None:

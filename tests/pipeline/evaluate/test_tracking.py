@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.evaluate.labels import Labels, labels
-from pipeline.evaluate.tracking import across_score, tracking_score
+from pipeline.evaluate.tracking import across_idf1, across_score, tracking_score
 
 
 def standing(ids: list[int], *, first: int = 0, left: float = 0.0) -> Labels:
@@ -71,6 +75,23 @@ def test_two_people_merged_across_cameras_by_hand() -> None:
     score = across_score(cameras)
     assert score.idf1 == pytest.approx(0.6)
     assert (score.id_precision, score.id_recall) == pytest.approx((0.6, 0.6))
+
+
+NAMES = st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.sampled_from([5, 6, 7])), min_size=1, max_size=12)
+
+
+@settings(deadline=None)
+@given(NAMES, NAMES)
+def test_idf1_is_that_of_the_best_of_all_assignments(
+    a: list[tuple[int, int]], b: list[tuple[int, int]]
+) -> None:
+    cameras = [(standing([t for t, _ in part]), standing([f for _, f in part])) for part in (a, b)]
+    both_cameras, boxes = [*a, *b], 2 * len([*a, *b])
+    best = max(
+        sum((person, name) in set(zip((1, 2, 3), order, strict=True)) for person, name in both_cameras)
+        for order in permutations((5, 6, 7))
+    )
+    assert across_idf1(cameras) == pytest.approx(2 * best / boxes)
 
 
 def test_renaming_everybody_changes_nothing() -> None:

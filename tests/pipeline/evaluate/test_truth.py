@@ -14,7 +14,10 @@ CVAT = """<annotations><version>1.1</version>
   <box frame="0" outside="0" xtl="1" ytl="2" xbr="11" ybr="22"><attribute name="person">7</attribute></box>
   <box frame="1" outside="1" xtl="1" ytl="2" xbr="11" ybr="22"><attribute name="person">7</attribute></box>
 </track>
-<track id="3" label="person"><box frame="4" outside="0" xtl="5" ytl="2" xbr="11" ybr="22"/></track>
+<track id="3" label="person"><attribute name="person">9</attribute>
+  <box frame="4" outside="0" xtl="5" ytl="2" xbr="11" ybr="22"/></track>
+<track id="5" label="person">
+  <box frame="6" outside="0" xtl="5" ytl="2" xbr="11" ybr="22"/></track>
 </annotations>"""
 
 
@@ -62,7 +65,11 @@ def test_one_csv_may_hold_all_cameras(tmp_path: Path) -> None:
 
 def test_cvat_boxes_outside_are_none_and_attributes_name_the_person(tmp_path: Path) -> None:
     (tmp_path / "hall.xml").write_text(CVAT)
-    assert rows(read_truth(tmp_path, ["hall"])["hall"]) == [(0, 7, [1, 2, 11, 22]), (4, 3, [5, 2, 11, 22])]
+    assert rows(read_truth(tmp_path, ["hall"])["hall"]) == [
+        (0, 7, [1, 2, 11, 22]),
+        (4, 9, [5, 2, 11, 22]),
+        (6, 5, [5, 2, 11, 22]),
+    ]
 
 
 def test_coco_takes_person_frame_and_camera_from_where_tools_put_them(tmp_path: Path) -> None:

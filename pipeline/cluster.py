@@ -1,0 +1,115 @@
+"""Tracklets to identities, all at once: merges the most likely pair of groups until none is likely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.transit import Hop, Transit
+
+TIME_WEIGHT = 0.5
+"""Weight of transit times beside looks: the gaps in one person's chain do not vary independently."""
+TIME_LIMIT = 3.0
+"""Times alone move the log-odds by no more."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about T tracklets."""
+
+    looks: NDArray[np.float64]  # (T, T) log-odds of the same person
+    cannot: NDArray[np.bool_]  # (T, T) one person cannot have made both
+    must: Sequence[Sequence[int]]
+    """Groups that are one person: parts of a track, and what operators said. No tracklet is in two."""
+    start_s: NDArray[np.float64]  # (T,)
+    end_s: NDArray[np.float64]  # (T,)
+    cameras: Sequence[str]
+    clocks: Sequence[int]
+    """Tracklets of one number have times that can be compared."""
+
+    def walks(self, members: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Pairs of a person's tracklets that follow each other in time."""
+        ordered = sorted(members, key=lambda one: (self.clocks[one], self.start_s[one], one))
+        return ((a, b) for a, b in pairwise(ordered) if self.clocks[a] == self.clocks[b])
+
+    def walk(self, a: int, b: int) -> tuple[Hop, float]:
+        """From where to where, and the time between, s."""
+        return (self.cameras[a], self.cameras[b]), float(self.start_s[b] - self.end_s[a])
+
+
+class Clustering:
+    """Groups of tracklets on their way to being identities; group numbers stay, merged ones become empty."""
+
+    def __init__(self, evidence: Evidence, transit: Transit, threshold: float) -> None:
+        self.evidence, self.transit, self.threshold = evidence, transit, threshold
+        alone = set(range(len(evidence.looks))) - {member for group in evidence.must for member in group}
+        self.groups = sorted([*map(sorted, evidence.must), *([one] for one in alone)])
+        member = np.zeros((len(self.groups), len(evidence.looks)))
+        for row, group in zip(member, self.groups, strict=True):
+            row[group] = 1
+        self.sizes = member.sum(1)
+        self.looks = member @ evidence.looks @ member.T / np.outer(self.sizes, self.sizes)
+        self.cannot = member @ evidence.cannot @ member.T > 0
+        self.chains = [self.chain(group) for group in self.groups]
+        self.bonds = np.full(self.looks.shape, -np.inf)
+        for i in range(len(self.groups)):
+            self.weigh(i)
+
+    def merge_all(self) -> list[list[int]]:
+        """The groups once no bond exceeds the threshold."""
+        while self.bonds.size and self.bonds.max() > self.threshold:
+            i, j = sorted(map(int, np.unravel_index(np.argmax(self.bonds), self.bonds.shape)))
+            self.merge(i, j)
+        return [group for group in self.groups if group]
+
+    def merge(self, i: int, j: int) -> None:
+        """Put group j into group i."""
+        share = self.sizes[j] / (self.sizes[i] + self.sizes[j])
+        self.looks[i] += share * (self.looks[j] - self.looks[i])
+        self.looks[:, i] = self.looks[i]
+        self.cannot[i] |= self.cannot[j]
+        self.cannot[:, i] = self.cannot[i]
+        self.sizes[i] += self.sizes[j]
+        self.groups[i], self.groups[j] = sorted([*self.groups[i], *self.groups[j]]), []
+        self.chains[i] = self.chain(self.groups[i])
+        self.bonds[j] = self.bonds[:, j] = -np.inf
+        self.weigh(i)
+
+    def weigh(self, i: int) -> None:
+        """Compute the bonds of group i with every other."""
+        self.bonds[i] = self.bonds[:, i] = -np.inf
+        worth = (self.looks[i] > self.threshold - TIME_LIMIT) & ~self.cannot[i]
+        for j in map(int, np.flatnonzero(worth)):
+            if j != i and self.groups[j]:
+                self.bonds[i, j] = self.bonds[j, i] = self.looks[i, j] + self.time(i, j)
+
+    def time(self, i: int, j: int) -> float:
+        """How much times speak for two groups being one person: the walks of both in one chain, or in two."""
+        together = self.chain([*self.groups[i], *self.groups[j]])
+        gain = TIME_WEIGHT * (together - self.chains[i] - self.chains[j])
+        return float(np.clip(gain, -TIME_LIMIT, TIME_LIMIT))
+
+    def chain(self, members: Sequence[int]) -> float:
+        """Log-odds of all the walks of one person."""
+        walks = (self.evidence.walk(a, b) for a, b in self.evidence.walks(members))
+        return sum(self.transit.log_odds(hop, gap_s) for hop, gap_s in walks)
+
+
+def cluster(evidence: Evidence, transit: Transit, threshold: float) -> list[list[int]]:
+    """Groups of tracklets, each one person: greedy correlation clustering by average linkage.
+
+    The bond of two groups is the mean log-odds of their tracklets' looks, plus what times say (`time`). While
+    any exceeds the threshold, the strongest is made; groups that cannot be one person have none.
+    """
+    return Clustering(evidence, transit, threshold).merge_all()
+
+
+def walked(evidence: Evidence, groups: Sequence[Sequence[int]]) -> Iterator[tuple[Hop, float]]:
+    """Every walk that an assignment implies, for `pipeline.transit.learnt`."""
+    for group in groups:
+        for a, b in evidence.walks(group):
+            yield evidence.walk(a, b)

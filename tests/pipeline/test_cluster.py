@@ -1,0 +1,80 @@
+"""Groups of tracklets against cases that can be seen by eye."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from pipeline.cluster import Evidence, cluster, walked
+from pipeline.transit import Transit, learnt
+
+
+def evidence(
+    looks: list[list[float]],
+    *,
+    cannot: tuple[tuple[int, int], ...] = (),
+    must: tuple[tuple[int, ...], ...] = (),
+    start_s: tuple[float, ...] = (),
+) -> Evidence:
+    """Tracklets of 1 s in cameras a, b, a, b ... with symmetric log-odds."""
+    odds = np.array(looks, float)
+    apart = np.zeros(odds.shape, np.bool_)
+    for a, b in cannot:
+        apart[a, b] = apart[b, a] = True
+    start = np.array(start_s or range(len(odds)), float)
+    cameras = [name for name, _ in zip(itertools.cycle("ab"), odds, strict=False)]
+    return Evidence(odds, apart, must, start, start + 1, cameras, [0] * len(odds))
+
+
+def test_likely_pairs_are_joined_and_unlikely_ones_are_not() -> None:
+    odds = [[0, 3, -3], [3, 0, -3], [-3, -3, 0]]
+    assert cluster(evidence(odds), Transit(), 0.0) == [[0, 1], [2]]
+
+
+def test_a_chain_of_likely_links_does_not_join_strangers_at_its_ends() -> None:
+    odds = [[0, 2, -9], [2, 0, 1], [-9, 1, 0]]
+    assert cluster(evidence(odds), Transit(), 0.0) == [[0, 1], [2]]
+
+
+def test_who_cannot_be_one_person_never_is_even_through_others() -> None:
+    odds = [[0, 9, 9], [9, 0, 8], [9, 8, 0]]
+    assert cluster(evidence(odds, cannot=((0, 2),)), Transit(), 0.0) == [[0, 1], [2]]
+
+
+def test_what_must_be_together_is_together() -> None:
+    odds = [[0, -9, 5], [-9, 0, -6], [5, -6, 0]]
+    assert cluster(evidence(odds, must=((0, 1),)), Transit(), 0.0) == [[0, 1], [2]]
+
+
+def test_the_usual_walking_time_decides_between_people_who_look_alike() -> None:
+    odds = [[0, -5, 0.5], [-5, 0, 0.5], [0.5, 0.5, 0]]
+    one = evidence(odds, start_s=(0.0, 8.0, 11.0))
+    walks = learnt((("a", "a"), 10.0) for _ in range(50))
+    assert cluster(one, walks, 0.0) == [[0, 2], [1]]
+
+
+def test_times_alone_never_join_people_who_look_different() -> None:
+    walks = learnt((("a", "b"), 0.0) for _ in range(500))
+    assert cluster(evidence([[0, -3.5], [-3.5, 0]]), walks, 0.0) == [[0], [1]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_the_tracklets_does_not_matter(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(-1, 3, (12, 12))
+    odds = odds + odds.T
+    mixed = rng.permutation(12)
+    plain = cluster(evidence(odds.tolist()), Transit(), 0.0)
+    other = cluster(evidence(odds[np.ix_(mixed, mixed)].tolist()), Transit(), 0.0)
+    assert sorted(plain) == sorted(sorted(int(mixed[i]) for i in group) for group in other)
+
+
+def test_walks_follow_time_and_stay_on_one_clock() -> None:
+    one = evidence([[0.0] * 3] * 3, start_s=(5.0, 0.0, 9.0))
+    assert list(walked(one, [[0, 1, 2]])) == [(("b", "a"), 4.0), (("a", "a"), 3.0)]
+
+
+def test_nobody_is_nobody() -> None:
+    assert cluster(evidence(np.zeros((0, 0)).tolist() or []), Transit(), 0.0) == []
