@@ -1,4 +1,4 @@
-"""How long after a frame was captured its sighting is in the database, and what is dropped on the way.
+"""How long after a frame was captured its row is in the database, and what is dropped on the way.
 
     python benchmarks/live_latency.py [--cameras 4 8] [--seconds 60] [--json]
 
@@ -30,28 +30,22 @@ WARM_S = 15.0
 """Not measured: the first frames, and the tracks that began with them."""
 SCENE_S = 12.0
 MEASURED_CAMERAS = 4
-LIMITS = {"cut_p95_s": 1.0, "newcomer_p95_s": 3.0, "dropped": 0.02}
+LIMITS = {"row_p95_s": 1.0, "newcomer_p95_s": 3.0, "dropped": 0.02}
 GROWTH = 1.5
 """The second half's delay may be this much of the first half's; it doubles where work piles up."""
 MEMORY_GROWTH = 1.05
-LINKED_LATER = 500
-"""Tracklets are linked in the order of their ends, not of their numbers, but never so many apart."""
-QUERY = """
-SELECT t.id, t.recording, t.track, t.part, t.start_ns, t.end_ns FROM tracklets t
-JOIN sightings s ON s.tracklet = t.id WHERE t.id > ? ORDER BY t.id
-"""
+TRACKLETS = "SELECT id, recording, track, part, start_ns, end_ns FROM tracklets"
 
 
 @dataclass(frozen=True)
-class Sighted:
-    """A tracklet, and when its sighting was first seen in the database."""
+class Stay:
+    """One part of somebody's presence."""
 
     recording: int
     track: int
     part: int
     start_ns: int
     end_ns: int
-    seen_ns: int
 
 
 @dataclass(frozen=True)
@@ -60,11 +54,14 @@ class Load:
 
     cameras: int
     rows: int
-    cut_p50_s: float
+    row_p50_s: float
     """From the last frame of a part to its row, where the person stayed in view."""
-    cut_p95_s: float
+    row_p95_s: float
+    linked_p50_s: float
+    """From there to its sighting."""
+    linked_p95_s: float
     newcomer_p50_s: float
-    """From the first frame of a presence to its first row."""
+    """From the first frame of a presence to its first sighting."""
     newcomer_p95_s: float
     fps_in: float
     """Per camera."""
@@ -120,59 +117,76 @@ def measure(clips: list[Path], cameras: int, seconds: float) -> Load:
 
 def watch(run: LiveRun, seconds: float) -> Load:
     """Note when each row appears, and the counters at both ends."""
-    before, began = run.cameras(), time.monotonic()
-    sightings: list[Sighted] = []
-    delays: list[tuple[float, float]] = []  # (when, worst camera's 95th percentile), s
-    memory: list[int] = []
-    known: set[int] = set()
-    begun_ns = time.time_ns()
+    before, began, begun_ns = run.cameras(), time.monotonic(), time.time_ns()
+    rows, delays, memory = Rows({}, {}, {}), [], []
     with closing(sqlite3.connect(f"file:{run.database}?mode=ro", uri=True, timeout=5)) as database:
         while (now := time.monotonic() - began) < seconds:
-            for row in database.execute(QUERY, (max(known, default=0) - LINKED_LATER,)).fetchall():
-                if row[0] not in known:
-                    known.add(row[0])
-                    sightings.append(Sighted(*row[1:], time.time_ns()))
-            if not delays or now - delays[-1][0] > 1:
+            rows.look(database)
+            if now > len(delays):
                 latest = [c["latency_p95_s"] for c in run.cameras().values() if c["latency_p95_s"]]
-                delays.append((now, max(latest, default=0.0)))
+                delays.append(max(latest, default=0.0))
                 memory.append(memory_bytes(run))
             time.sleep(POLL_S)
     after = run.cameras()
-    return summary(before, after, seconds, [s for s in sightings if s.start_ns > begun_ns], delays, memory)
+    fresh = {number: stay for number, stay in rows.stays.items() if stay.start_ns > begun_ns}
+    return summary(before, after, seconds, Rows(fresh, rows.stored_ns, rows.linked_ns), delays, memory)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the database by the tracklet's number, and when they were first there."""
+
+    stays: dict[int, Stay]
+    stored_ns: dict[int, int]
+    linked_ns: dict[int, int]
+
+    def look(self, database: sqlite3.Connection) -> None:
+        """See what is new."""
+        now_ns = time.time_ns()
+        for number, *stay in database.execute(TRACKLETS).fetchall():
+            self.stays.setdefault(number, Stay(*stay))
+            self.stored_ns.setdefault(number, now_ns)
+        for (number,) in database.execute("SELECT tracklet FROM sightings").fetchall():
+            self.linked_ns.setdefault(number, now_ns)
 
 
 def summary(
     before: dict[str, dict],
     after: dict[str, dict],
     seconds: float,
-    sightings: list[Sighted],
-    delays: list[tuple[float, float]],
+    rows: Rows,
+    delays: list[float],
     memory: list[int],
 ) -> Load:
     """The figures."""
-    keys = {(s.recording, s.track, s.part) for s in sightings}
-    cut = [s.seen_ns - s.end_ns for s in sightings if (s.recording, s.track, s.part + 1) in keys]
-    new = [s.seen_ns - s.start_ns for s in sightings if s.part == 0]
+    keys = {(s.recording, s.track, s.part) for s in rows.stays.values()}
+    cut = [n for n, s in rows.stays.items() if (s.recording, s.track, s.part + 1) in keys]
+    stored = [rows.stored_ns[n] - rows.stays[n].end_ns for n in cut]
+    linked = [rows.linked_ns[n] - rows.stored_ns[n] for n in rows.stays if n in rows.linked_ns]
+    new = [
+        rows.linked_ns[n] - s.start_ns for n, s in rows.stays.items() if s.part == 0 and n in rows.linked_ns
+    ]
     drops = {
         where: sum(after[n]["dropped"].get(where, 0) - before[n]["dropped"].get(where, 0) for n in after)
         for where in {where for report in after.values() for where in report["dropped"]}
     }
     detected = sum(after[n]["frames_detected"] - before[n]["frames_detected"] for n in after)
     arrived = sum(after[n]["frames_in"] - before[n]["frames_in"] for n in after)
-    values = np.array([delay for _, delay in delays])
-    halves, sizes = np.array_split(values, 2), np.array_split(np.array(memory), 2)
+    halves, sizes = np.array_split(np.array(delays), 2), np.array_split(np.array(memory), 2)
     return Load(
         cameras=len(after),
-        rows=len(sightings),
-        cut_p50_s=percentile(cut, 50),
-        cut_p95_s=percentile(cut, 95),
+        rows=len(rows.stays),
+        row_p50_s=percentile(stored, 50),
+        row_p95_s=percentile(stored, 95),
+        linked_p50_s=percentile(linked, 50),
+        linked_p95_s=percentile(linked, 95),
         newcomer_p50_s=percentile(new, 50),
         newcomer_p95_s=percentile(new, 95),
         fps_in=arrived / seconds / len(after),
         fps_detected=detected / seconds / len(after),
         dropped=sum(drops.values()) / max(1, detected + sum(drops.values())),
         drops=drops,
-        detect_p95_s=float(np.median(values)),
+        detect_p95_s=float(np.median(delays)),
         late_growth=float(np.median(halves[1]) / max(np.median(halves[0]), 0.05)),
         memory_growth=float(np.median(sizes[1]) / np.median(sizes[0])),
         memory_mb=max(memory) / 1e6,
@@ -200,8 +214,9 @@ def show(load: Load) -> None:
         f"dropped {load.dropped:.1%} of the due ({load.drops})"
     )
     print(
-        f"  last frame of a part to row: p50 {load.cut_p50_s:.2f} s, p95 {load.cut_p95_s:.2f} s; first frame "
-        f"to row: p50 {load.newcomer_p50_s:.2f} s, p95 {load.newcomer_p95_s:.2f} s ({load.rows} rows)"
+        f"  p50 / p95 of {load.rows} rows: last frame of a part to row {load.row_p50_s:.2f} / "
+        f"{load.row_p95_s:.2f} s, row to sighting {load.linked_p50_s:.2f} / {load.linked_p95_s:.2f} s, "
+        f"first frame to sighting {load.newcomer_p50_s:.2f} / {load.newcomer_p95_s:.2f} s"
     )
     print(
         f"  frame to track: p95 {load.detect_p95_s:.2f} s, x{load.late_growth:.2f} in the second half; "

@@ -146,6 +146,8 @@ class MatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Two cameras' known clocks may differ by this much."""
     exemplars: Annotated[int, Meta(ge=1, le=64)] = 8
     """Crops an identity keeps in the gallery."""
+    identities: Count = 5000
+    """Identities compared with; beyond it who was seen long ago and seldom is forgotten, not erased."""
 
 
 class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -68,7 +68,9 @@ def find_people(database: str, image: Path, config: Config, *, top: int) -> list
         raise PictureError(f"{image}: {reason}")
     with open_store(database) as store:
         store.audit("find", "image", {"top": top})
-        embedder = load_embedder(shipped(config.reid.weights), device=config.reid.device)
+        backbone = Path(config.reid.backbone) if config.reid.backbone else None
+        weights = shipped(config.reid.weights)
+        embedder = load_embedder(weights, device=config.reid.device, backbone=backbone)
         return search(store, embedder, main_person(picture, config), config, top)
 
 

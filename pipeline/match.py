@@ -17,6 +17,10 @@ TRACK_CROPS_KEPT = 20
 """Latest crops of a track that is not settled yet."""
 CUT_SLACK_NS = 300_000_000
 """A part within this of the full length was cut: frames are at most this far apart at 3 Hz and more."""
+TRACKS_SWEPT = 256
+"""Tracks remembered before those that have ended are dropped."""
+TRACK_PARTS_KEPT = 4
+"""A track that has had no part for so many part lengths has ended: its next one would have come."""
 PRESENCES_KEPT = 64
 """Latest presences of an identity that later tracklets are gated by."""
 
@@ -46,6 +50,8 @@ class Place:
     camera: str
     clock_known: bool
     overlaps: frozenset[str] = frozenset()
+    first_part_ns: int | None = None
+    """Length of a presence's first part, where that is shorter than the others: on live cameras."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,10 @@ class Known:
     tracks: set[tuple[int, int]] = field(default_factory=set)
     presences: list[Presence] = field(default_factory=list)
 
+    def staleness_ns(self, now_ns: int) -> float:
+        """Time since it was last seen, divided by how often it was: who comes often comes back."""
+        return (now_ns - max(presence.end_ns for presence in self.presences)) / len(self.tracks)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -87,6 +97,8 @@ class TrackState:
     sightings: list[Sighting]
     embeddings: list[Embedding]
     settled: bool
+    end_ns: int = 0
+    """When its last part ended."""
 
 
 def ended(presence: Presence, later: Presence) -> Presence:
@@ -146,14 +158,30 @@ class Matcher:
     def update(self, probe: StoredTracklet) -> list[Sighting]:
         """The sightings that follow from one more tracklet: its own, and revised ones of its track."""
         track = self.tracks.get((probe.key.recording, probe.key.track))
-        return self.begin(probe) if track is None else self.extend(probe, track)
+        sightings = self.begin(probe) if track is None else self.extend(probe, track)
+        self.tracks[probe.key.recording, probe.key.track].end_ns = probe.end_ns
+        self.forget(probe.end_ns)
+        return sightings
 
     def restore(self, probe: StoredTracklet, sighting: Sighting) -> None:
         """Learn a tracklet that has been answered before."""
         name = (probe.key.recording, probe.key.track)
         track = self.tracks.setdefault(name, TrackState(sighting.identity, [], [], settled=True))
-        track.identity = sighting.identity
+        track.identity, track.end_ns = sighting.identity, probe.end_ns
         self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
+        self.forget(probe.end_ns)
+
+    def forget(self, now_ns: int) -> None:
+        """Bound the memory: drop tracks that have ended, and the identity least likely to come back."""
+        oldest_ns = now_ns - TRACK_PARTS_KEPT * self.part_ns
+        if len(self.tracks) > TRACKS_SWEPT:
+            self.tracks = {name: track for name, track in self.tracks.items() if track.end_ns >= oldest_ns}
+        if len(self.known) > self.settings.identities:
+            stale = max(
+                self.known, key=lambda identity: (self.known[identity].staleness_ns(now_ns), -identity)
+            )
+            del self.known[stale]
+            self.gallery.remove(stale)
 
     def begin(self, probe: StoredTracklet) -> list[Sighting]:
         """Answer the first part of a track."""
@@ -170,7 +198,8 @@ class Matcher:
     def extend(self, probe: StoredTracklet, track: TrackState) -> list[Sighting]:
         """Answer a later part: the track's identity, unless it was open and the new crops settle it."""
         track.embeddings = [*track.embeddings, *self.crops(probe)][-TRACK_CROPS_KEPT:]
-        alone = self.known[track.identity].tracks == {(probe.key.recording, probe.key.track)}
+        known = self.known.get(track.identity)
+        alone = known is not None and known.tracks == {(probe.key.recording, probe.key.track)}
         if track.settled or not alone:
             same = self.follow(track, probe.id)
             self.learn(probe, track.identity, trusted=same.state != "ambiguous")
@@ -244,7 +273,9 @@ class Matcher:
 
     def presence(self, probe: StoredTracklet) -> Presence:
         """When and where a probe was. A part that was cut means the person was most likely still there."""
-        cut = self.part_ns - (probe.end_ns - probe.start_ns) <= CUT_SLACK_NS
+        first_ns = self.places[probe.key.recording].first_part_ns
+        part_ns = first_ns if first_ns and probe.key.part == 0 else self.part_ns
+        cut = part_ns - (probe.end_ns - probe.start_ns) <= CUT_SLACK_NS
         return Presence(
             probe.key.recording,
             probe.start_ns,

@@ -179,7 +179,7 @@ def make_matcher(store: Store, config: Config, model: str, new_identity: Callabl
     """
     return Matcher(
         config.matcher,
-        places(store),
+        places(store, first_part_ns=round(config.live.first_part_s * 1e9)),
         FprGallery(config.matcher.exemplars, Calibration.from_dict(store.calibration(model))),
         new_identity,
         part_ns=round(config.tracklets.part_s * 1e9),
@@ -187,10 +187,16 @@ def make_matcher(store: Store, config: Config, model: str, new_identity: Callabl
     )
 
 
-def places(store: Store) -> dict[int, Place]:
-    """Where every recording in the store was made."""
+def places(store: Store, *, first_part_ns: int | None = None) -> dict[int, Place]:
+    """Where every recording in the store was made; `first_part_ns` holds for the live ones."""
+    live = store.live_recordings()
     cameras = {camera.id: camera for camera in store.cameras()}
     return {
-        recording: Place(cameras[c].name, cameras[c].clock_known, frozenset(cameras[c].overlaps))
+        recording: Place(
+            cameras[c].name,
+            cameras[c].clock_known,
+            frozenset(cameras[c].overlaps),
+            first_part_ns if recording in live else None,
+        )
         for recording, c in store.recording_cameras().items()
     }

@@ -9,6 +9,8 @@ from itertools import count
 import msgspec
 
 from pipeline.config import Config
+from pipeline.constraints import enforced
+from pipeline.corrections import constraints
 from pipeline.match import Sighting
 from pipeline.match_worker import make_matcher
 from pipeline.store import Store
@@ -20,7 +22,7 @@ def relink(store: Store, config: Config) -> int | None:
     Tracklets older than what was linked before them (a camera added later, a recording started over) were
     compared with a gallery that knew the future. Linked again from the first to the last, the identities do
     not depend on when each recording was read. People keep their numbers: a new identity takes the number of
-    the old one it shares most tracklets with.
+    the old one it shares most tracklets with. What operators said holds.
     """
     current = store.current_version()
     if current is None or not store.is_late(current):
@@ -30,6 +32,14 @@ def relink(store: Store, config: Config) -> int | None:
     sightings: dict[int, Sighting] = {}
     for tracklet in store.tracklets():
         sightings.update({s.tracklet: s for s in matcher.update(tracklet)})
+    said = enforced(
+        {tracklet: s.identity for tracklet, s in sightings.items()},
+        constraints(store),
+        lambda: next(numbers),
+    )
+    sightings = {
+        tracklet: msgspec.structs.replace(s, identity=said[tracklet]) for tracklet, s in sightings.items()
+    }
     before = store.identities_of_tracklets(current)
     names = renumbered(list(sightings.values()), before, store)
     version = store.new_version("relink", "recordings were read out of their order")

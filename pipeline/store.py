@@ -156,6 +156,11 @@ class Store(Database):
         with self.reading() as connection:
             return {row.id: row.camera for row in connection.execute(select(Recording.id, Recording.camera))}
 
+    def live_recordings(self) -> set[int]:
+        """Recordings that were watched as they happened: no content names them."""
+        with self.reading() as connection:
+            return set(connection.scalars(select(Recording.id).where(Recording.fingerprint.is_(None))))
+
     def find_recording(self, camera: int, fingerprint: str) -> StoredRecording | None:
         """The recording of this content by this camera, if there was one."""
         query = select(

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from reid.benchmarks import HELDOUT_SHARES, Benchmark, heldout, limited, ranked
@@ -21,8 +20,8 @@ from reid.embeddings import Embeddings, open_embeddings
 from reid.evaluate import percent, spread
 from reid.fpr import RIDGE, prepare
 from reid.fusion import fused, standardized
-from reid.methods import hidden, pooled_distances, reconstruction_distances
-from reid.progress import watch
+from reid.methods import hidden, pooled_distances, reconstruction_distances, shown_heights
+from reid.progress import one_line_errors, show, watch
 from reid.rank import Interval, gain
 from reid.samples import Sample
 from reid.tracklets import BEST_SHARE, CropEmbedding, as_probe
@@ -64,7 +63,9 @@ class Case:
 
     def fused(self, fpr: Matrix) -> Matrix:
         """The shipped fusion with another reconstruction distance."""
-        return fused(self.pooled, fpr, hidden(self.probes, self.network.grid))
+        return fused(
+            self.pooled, fpr, hidden(self.probes, shown_heights(self.benchmark.queries, self.network.grid))
+        )
 
     def compare(self, idea: str, against: str, mine: Matrix, other: Matrix) -> Result:
         """A distance against the one it replaces."""
@@ -223,9 +224,13 @@ def main(
         raise typer.BadParameter(
             f"groups: {', '.join(GROUPS)}; shares: {', '.join(map(str, HELDOUT_SHARES))}"
         )
-    network, people = open_embeddings(weights, backbone=backbone, folder=cache), read_heldout(heldout_list)
-    cases = [open_case(network, limited(heldout(root, people, share), max_queries)) for share in shares]
-    results = [result for case in cases for name in chosen for result in GROUPS[name](case)]
+    with one_line_errors():
+        network, people = (
+            open_embeddings(weights, backbone=backbone, folder=cache),
+            read_heldout(heldout_list),
+        )
+        cases = [open_case(network, limited(heldout(root, people, share), max_queries)) for share in shares]
+        results = [result for case in cases for name in chosen for result in GROUPS[name](case)]
     if json_output:
         typer.echo(json.dumps({"model": network.model_id, "rows": [as_row(result) for result in results]}))
         return
@@ -235,8 +240,8 @@ def main(
         table.add_row(
             one.idea, one.against, f"{one.covered:.0%}", str(percent(one.mAP)), spread(one.gain, sign="+")
         )
-    Console().print(table)
-    Console().print(f"Needs training, not here: {', '.join(NEEDS_TRAINING)}.")
+    show(table)
+    typer.echo(f"Needs training, not here: {', '.join(NEEDS_TRAINING)}.")
 
 
 def as_row(result: Result) -> dict[str, str | float]:

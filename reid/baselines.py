@@ -29,9 +29,9 @@ class CellGrid:
     """Height of the map of a whole body's crop; half bodies have fewer."""
 
     @property
-    def whole(self) -> int:
-        """Cells of a whole body's crop."""
-        return sum(rows * columns for rows, columns in self.levels(self.rows))
+    def aspect(self) -> float:
+        """Height by width of a whole body's crop."""
+        return self.rows / self.columns
 
     def finest(self, cells: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """(rows, columns, C) cells of the first level of (N, C).

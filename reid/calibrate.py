@@ -258,6 +258,9 @@ def embed_tracklets(embedder: Embedder, chosen: Sequence[tuple[Sample, int]]) ->
 def main(
     weights: Annotated[Path, typer.Option(help="Checkpoint; the calibration is written into it.")],
     root: Annotated[Path, typer.Option(help="Folder with market1501/ and reid_extra/.")],
+    backbone: Annotated[
+        Path | None, typer.Option(help="Foreign network, for weights that are a head.")
+    ] = None,
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
@@ -265,7 +268,7 @@ def main(
     from reid.embed import load_embedder
     from reid.weights import set_calibration
 
-    embedder = load_embedder(weights)
+    embedder = load_embedder(weights, backbone=backbone)
     before = weights.read_bytes()
     samples = load_heldout(root, read_heldout(heldout_list))
     chosen = heldout_tracklets(samples, np.random.default_rng(SEED))

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from reid.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
 from reid.datasets import HELDOUT_LIST, read_heldout
 from reid.embeddings import Embeddings, open_embeddings
-from reid.methods import Distances, all_distances, shortlisted
-from reid.progress import one_line_errors, watch
+from reid.methods import Distances, all_distances, shortlisted, shown_heights
+from reid.progress import one_line_errors, show, watch
 from reid.published import published
 from reid.rank import Interval, Ranking, bootstrap, gain
 from reid.sweep import Parameter, Point, sweep
@@ -181,15 +180,16 @@ def main(
         typer.echo(json.dumps(as_json(evaluations, network.model_id)))
         return
     for evaluation in evaluations:
-        Console().print(render(evaluation))
+        show(render(evaluation))
 
 
 def distances_of(benchmark: Benchmark, network: Embeddings, shortlist: int | None) -> Distances:
     """The benchmark's distances by every method, or reconstruction only for the nearest."""
     gallery, probes = network.of(benchmark.gallery, "gallery"), network.of(benchmark.queries, "queries")
+    shown = shown_heights(benchmark.queries, network.grid)
     if shortlist is None:
-        return all_distances(probes, gallery, network.grid, watch)
-    return shortlisted(probes, gallery, network.grid, watch, count=shortlist)
+        return all_distances(probes, gallery, network.grid, watch, shown=shown)
+    return shortlisted(probes, gallery, watch, shown=shown, count=shortlist)
 
 
 def show_sweep(
@@ -212,7 +212,7 @@ def show_sweep(
     table = Table(*rows[0], title=f"{curves[0][0].name}, FPR alone")
     for row in rows:
         table.add_row(*map(str, row.values()))
-    Console().print(table)
+    show(table)
 
 
 if __name__ == "__main__":

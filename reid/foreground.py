@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from scipy.stats import rankdata
 
@@ -21,6 +20,7 @@ from reid.benchmarks import Queries, benchmarks_of, cover, cover_with_texture
 from reid.datasets import HELDOUT_LIST, read_heldout
 from reid.embeddings import Embeddings, open_embeddings
 from reid.masks import Mask, read_mask
+from reid.progress import one_line_errors, show
 from reid.samples import Sample
 from reid.tracklets import CropEmbedding
 
@@ -135,12 +135,13 @@ def main(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """AUC of the foreground probability against person masks and against pasted occluders."""
-    people = read_heldout(heldout_list) if dataset == "heldout" else frozenset()
-    queries = benchmarks_of(dataset, root, Queries.PARTIAL, people)[0].queries
-    samples = [queries[i * len(queries) // crops] for i in range(min(crops, len(queries)))]
-    found = measure(
-        open_embeddings(weights, backbone=backbone, folder=cache), samples, given(samples, network, masks)
-    )
+    with one_line_errors():
+        people = read_heldout(heldout_list) if dataset == "heldout" else frozenset()
+        queries = benchmarks_of(dataset, root, Queries.PARTIAL, people)[0].queries
+        samples = [queries[i * len(queries) // crops] for i in range(min(crops, len(queries)))]
+        found = measure(
+            open_embeddings(weights, backbone=backbone, folder=cache), samples, given(samples, network, masks)
+        )
     if json_output:
         typer.echo(
             json.dumps({"dataset": dataset, "crops": len(samples), "rows": [asdict(q) for q in found]})
@@ -149,7 +150,7 @@ def main(
     table = Table("h against", "cells", "of them high", "AUC", title=f"{dataset}, {len(samples)} crops")
     for one in found:
         table.add_row(one.against, str(one.cells), f"{one.positive:.0%}", f"{one.auc:.3f}")
-    Console().print(table)
+    show(table)
 
 
 def given(samples: Sequence[Sample], network: Path | None, masks: Path | None) -> list[Mask] | None:

@@ -20,15 +20,17 @@ static TARGET inline __attribute__((always_inline)) void products_of(
     __m512i sums[ROWS][LANES];
     UNROLLED for (int m = 0; m < rows; m++)
         UNROLLED for (int l = 0; l < LANES; l++) sums[m][l] = _mm512_set1_epi32(offsets[m]);
-    for (int c = 0; c < channels; c += 4) {
+    const int8_t *end = basis + channels;
+    for (; basis < end; basis += 4, cells += LANES * 64) {
         __m512i z[LANES];
         UNROLLED for (int l = 0; l < LANES; l++) {
-            z[l] = _mm512_loadu_si512(cells + (c / 4 * LANES + l) * 64);
-            _mm_prefetch((const char *)cells + (c / 4 * LANES + l + AHEAD) * 64, _MM_HINT_T0);
+            z[l] = _mm512_loadu_si512(cells + l * 64);
+            _mm_prefetch((const char *)cells + (l + AHEAD) * 64, _MM_HINT_T0);
         }
         UNROLLED for (int m = 0; m < rows; m++) {
-            __m512i q = _mm512_set1_epi32(*(const int32_t *)(basis + m * channels + c));
-            UNROLLED for (int l = 0; l < LANES; l++) sums[m][l] = _mm512_dpbusd_epi32(sums[m][l], z[l], q);
+            __m512i q = _mm512_set1_epi32(*(const int32_t *)(basis + (long)m * channels));
+            UNROLLED for (int l = 0; l < LANES; l++) /* not the intrinsic: gcc 12 copies every sum through memory */
+                __asm__("vpdpbusd %2, %1, %0" : "+v"(sums[m][l]) : "v"(z[l]), "v"(q));
         }
     }
     UNROLLED for (int m = 0; m < rows; m++)

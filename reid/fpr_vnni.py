@@ -95,7 +95,7 @@ def build() -> Path:
         raise BuildError("no C compiler (cc, gcc, clang)")
     path = library_path()
     partial = path.with_suffix(f".{os.getpid()}")
-    command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(partial), str(SOURCE)]
+    command = [compiler, "-O3", "-shared", "-fPIC", "-o", str(partial), str(SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise BuildError(f"{compiler}: {done.stderr.strip().splitlines()[0]}")

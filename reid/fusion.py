@@ -50,14 +50,25 @@ def fpr_weight(hidden: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return np.minimum(QUARTER * wide / np.maximum(1 - wide, FLAT), np.float32(MOST_WEIGHT))
 
 
-def hidden_share(foreground: NDArray[np.floating[Any]], whole: int) -> float:
-    """How much of a body a crop does not show, 0..1: covered, out of the picture, or background.
+def hidden_share(foreground: NDArray[np.floating[Any]], shown: float) -> float:
+    """How much of a body a crop does not show, 0..1: covered, background, or outside the picture.
 
     Args:
         foreground: (N,) probability that a cell shows the person.
-        whole: cells of a whole body's crop; a half body's crop has fewer.
+        shown: share of a whole body's height that the picture has room for, see `shown_height`.
     """
-    return 1 - min(1.0, float(foreground.astype(np.float64).sum()) / max(whole, len(foreground)))
+    return 1 - float(foreground.astype(np.float64).mean()) * shown
+
+
+def shown_height(height_px: int, width_px: int, aspect: float) -> float:
+    """The share of a whole body's height that a crop of this shape has room for, 0..1.
+
+    Half bodies are as wide as whole ones and less high.
+
+    Args:
+        aspect: height by width of a whole body's crop.
+    """
+    return min(1.0, height_px / width_px / aspect)
 
 
 def standardized(distances: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

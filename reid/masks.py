@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from reid.datasets import load_dataset
+from reid.progress import one_line_errors, watch
 from reid.samples import Sample
 
 SHEET_COLUMNS, SHEET_ROWS = 16, 6
@@ -91,15 +90,16 @@ def main(
     """Computes the person masks of a data set's crops; what is there already is kept."""
     from reid.segment import Segmenter  # here: reading masks needs no torch
 
-    samples = load_dataset(root, dataset)
-    if most is not None and most < len(samples):
-        samples = [samples[i * len(samples) // most] for i in range(most)]
-    waiting = [sample for sample in samples if not mask_path(out, sample).is_file()]
-    segmenter = Segmenter(network)
-    for sample in track(waiting, "masks", console=Console(stderr=True)):
-        write_mask(out, sample, segmenter.mask(sample.image))
-    empty = sum(not read_mask(out, sample).any() for sample in samples)
-    typer.echo(f"{len(samples)} masks in {out}, {len(waiting)} of them new, {empty} without a person")
+    with one_line_errors():
+        samples = load_dataset(root, dataset)
+        if most is not None and most < len(samples):
+            samples = [samples[i * len(samples) // most] for i in range(most)]
+        waiting = [sample for sample in samples if not mask_path(out, sample).is_file()]
+        segmenter = Segmenter(network)
+        for sample in watch(waiting, "masks"):
+            write_mask(out, sample, segmenter.mask(sample.image))
+        empty = sum(not read_mask(out, sample).any() for sample in samples)
+        typer.echo(f"{len(samples)} masks in {out}, {len(waiting)} of them new, {empty} without a person")
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(sheet), contact_sheet(samples, out)[..., ::-1])

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from reid.baselines import BASELINES, CellGrid
 from reid.fpr import prepare, weighted_distances
 from reid.fpr_gallery import PreparedGallery
-from reid.fusion import fused, hidden_share
+from reid.fusion import fused, hidden_share, shown_height
 from reid.progress import Watch, batches
+from reid.samples import Sample
 from reid.tracklets import CropEmbedding, as_probe
 
 METHODS = ("pooled", "dsr", "fpr", "fused", "swm", "pcb")
@@ -21,9 +22,18 @@ Distances = dict[str, NDArray[np.float32]]  # (Q, G) by method
 
 
 def all_distances(
-    queries: Sequence[CropEmbedding], gallery: Sequence[CropEmbedding], grid: CellGrid, watch: Watch
+    queries: Sequence[CropEmbedding],
+    gallery: Sequence[CropEmbedding],
+    grid: CellGrid,
+    watch: Watch,
+    *,
+    shown: Sequence[float],
 ) -> Distances:
     """(Q, G) distances by the names in METHODS; every gallery picture is scored.
+
+    Args:
+        grid: how the cells lie on a crop.
+        shown: (Q,) share of a whole body's height that each query has room for.
 
     Raises:
         ValueError: cells of another network, or not of this grid.
@@ -35,7 +45,7 @@ def all_distances(
         "pooled": pooled,
         "dsr": dsr,
         "fpr": fpr,
-        "fused": fused(pooled, fpr, hidden(queries, grid)),
+        "fused": fused(pooled, fpr, hidden(queries, shown)),
         **peers,
     }
 
@@ -43,9 +53,9 @@ def all_distances(
 def shortlisted(
     queries: Sequence[CropEmbedding],
     gallery: Sequence[CropEmbedding],
-    grid: CellGrid,
     watch: Watch,
     *,
+    shown: Sequence[float],
     count: int,
 ) -> Distances:
     """As `all_distances`, but reconstruction sees only the `count` nearest by pooled cosine; the rest follow.
@@ -57,11 +67,12 @@ def shortlisted(
     nearest = np.argsort(pooled, axis=1, kind="stable")[:, :count]
     prepared = prepare([e.cells for e in gallery])
     dsr, fpr, both = (pooled + 1_000 for _ in range(3))
+    unseen = hidden(queries, shown)
     for i in watch(range(len(queries)), "distances"):
         places = nearest[i]
         rows = weighted_distances([two_weights(queries[i])], prepared, rows=places.tolist())[:, 0]
         dsr[i, places], fpr[i, places] = rows
-        both[i, places] = fused(pooled[i : i + 1, places], rows[1:], hidden(queries[i : i + 1], grid))[0]
+        both[i, places] = fused(pooled[i : i + 1, places], rows[1:], unseen[i : i + 1])[0]
     return {"pooled": pooled, f"dsr@{count}": dsr, f"fpr@{count}": fpr, f"fused@{count}": both}
 
 
@@ -92,6 +103,13 @@ def two_weights(query: CropEmbedding) -> tuple[NDArray[np.floating], NDArray[np.
     return cells, np.stack([np.ones_like(foreground), foreground])
 
 
-def hidden(queries: Sequence[CropEmbedding], grid: CellGrid) -> NDArray[np.float32]:
+def hidden(queries: Sequence[CropEmbedding], shown: Sequence[float]) -> NDArray[np.float32]:
     """(Q,) how much of each query is hidden, see `hidden_share`."""
-    return np.array([hidden_share(query.foreground, grid.whole) for query in queries], np.float32)
+    shares = [hidden_share(query.foreground, share) for query, share in zip(queries, shown, strict=True)]
+    return np.array(shares, np.float32)
+
+
+def shown_heights(queries: Sequence[Sample], grid: CellGrid) -> list[float]:
+    """How much of a whole body's height each picture has room for, see `shown_height`."""
+    sizes = [query.image.shape for query in queries]
+    return [shown_height(height, width, grid.aspect) for height, width, _ in sizes]

@@ -20,7 +20,7 @@ from reid.baselines import CellGrid
 from reid.benchmarks import Benchmark, Queries, benchmarks_of, limited
 from reid.datasets import HELDOUT_LIST, read_heldout
 from reid.embeddings import open_embeddings
-from reid.methods import all_distances
+from reid.methods import all_distances, shown_heights
 from reid.progress import one_line_errors, watch
 from reid.samples import Sample
 from reid.tracklets import CropEmbedding
@@ -81,7 +81,8 @@ def ranks(
         benchmark = limited(benchmarks[min(covered, len(benchmarks) - 1)], rows)
         network = open_embeddings(weights, backbone=backbone, folder=cache)
         probes, gallery = network.of(benchmark.queries, "queries"), network.of(benchmark.gallery, "gallery")
-        distances = all_distances(probes, gallery, network.grid, watch)["fused"]
+        shown = shown_heights(benchmark.queries, network.grid)
+        distances = all_distances(probes, gallery, network.grid, watch, shown=shown)["fused"]
     save(out, grid_of([ranked_row(benchmark, i, row) for i, row in enumerate(distances)]))
 
 

@@ -9,8 +9,11 @@ from typing import Protocol, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 
 Item = TypeVar("Item")
+PLAIN_WIDTH = 160
+"""Characters of a table in a file or a pipe."""
 
 
 class Watch(Protocol):
@@ -18,6 +21,12 @@ class Watch(Protocol):
 
     def __call__(self, items: Sequence[Item], name: str, /) -> Iterable[Item]:
         """The items."""
+
+
+def show(table: Table) -> None:
+    """Print a table; nothing is cut off where the output is no terminal."""
+    console = Console()
+    (console if console.is_terminal else Console(width=PLAIN_WIDTH)).print(table)
 
 
 def watch(items: Sequence[Item], name: str) -> Iterable[Item]:

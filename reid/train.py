@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ import typer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from reid.batches import Batch, Batches, TrainingBatches
+from reid.batches import Batch, Batches
 from reid.checkpoints import (
     CHECKPOINT,
     DIVERGED,
@@ -32,14 +32,14 @@ from reid.checkpoints import (
     weights_path,
 )
 from reid.curves import LOG, PICTURE, STEPS, append_row, cut_log, draw_curves
-from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, Sample, load_training, read_heldout
-from reid.foreign import ForeignMismatch, ForeignNetwork
+from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, load_training, read_heldout
+from reid.foreign import ForeignMismatch
 from reid.initialise import InitialWeightsMismatch, begin
-from reid.map_cache import CachedMaps, MapBatches, MapsStale, cache_of, load_maps, spread, write_maps
 from reid.masks import MaskMissing
 from reid.objective import Judged, loss_terms
 from reid.recipe import Optimiser, Recipe, RecipeError, load_recipe
-from reid.teacher import Teacher, TeacherCache, TeacherMissing, TeacherStale, cache_teacher, load_cache
+from reid.recipe_batches import make_batches
+from reid.teacher import TeacherMissing
 from reid.trainee import Trainee
 
 LOG_EVERY_STEPS = 50
@@ -102,14 +102,6 @@ def train(
     return fit(
         trainee, batches, out, device=device, hours=hours, resume=resume, loaders=loaders, stopped=stopped
     )
-
-
-def make_batches(recipe: Recipe, samples: list[Sample], shared: Path) -> Batches:
-    """The batches of a recipe: pictures, or a foreign network's maps."""
-    if recipe.map_cache is not None:
-        chosen = spread(samples, recipe.map_cache.most_crops)
-        return MapBatches(chosen, cached_maps(recipe, chosen, shared), recipe)
-    return TrainingBatches(samples, teacher_cache(recipe, samples, shared), recipe)
 
 
 def fit(
@@ -213,37 +205,6 @@ def remaining(batches: Batches, step: int, loaders: int) -> DataLoader[Batch]:
 def ignore_interrupts(worker: int) -> None:
     """Leave Ctrl-C to the process that trains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def teacher_cache(recipe: Recipe, samples: Sequence[Sample], shared: Path) -> TeacherCache | None:
-    """The teacher's answers from disk, computed first where they are missing; None without a teacher."""
-    if recipe.teacher is None or recipe.teacher_cache is None:
-        return None
-    folder = Path(recipe.teacher_cache)
-    try:
-        return load_cache(folder, samples)
-    except TeacherStale:
-        log.info("asking the teacher about %d crops, once", len(samples))
-        for done in cache_teacher(samples, Teacher(shared / recipe.teacher), folder):
-            if done % 4000 < 16:
-                log.info("teacher: %d of %d crops", done, len(samples))
-    return load_cache(folder, samples)
-
-
-def cached_maps(recipe: Recipe, samples: Sequence[Sample], shared: Path) -> CachedMaps:
-    """The foreign network's maps from disk, computed first where they are missing."""
-    try:
-        return load_maps(samples, recipe)
-    except MapsStale:
-        foreign, path = recipe.model.foreign, shared / cache_of(recipe).network
-        if foreign is None:
-            raise RecipeError("a map_cache needs model.foreign") from None
-        log.info("asking %s about %d crops, once", path.name, len(samples))
-        network = ForeignNetwork(path, foreign, recipe.model.box, precision="bf16")
-        for done in write_maps(samples, network, recipe):
-            if done % 500 == 0:
-                log.info("%s: %d of %d crops", path.name, done, len(samples))
-    return load_maps(samples, recipe)
 
 
 def make_optimiser(trainee: Trainee, settings: Optimiser) -> torch.optim.Optimizer:

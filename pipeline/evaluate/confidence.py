@@ -63,25 +63,44 @@ class Ambiguous(msgspec.Struct, frozen=True):
 
 
 def decisions(found: Sequence[Piece], claims: Mapping[int, Claim]) -> list[Decision]:
-    """The links that can be judged: the piece shows a labelled person, and so does the rest of the identity.
+    """The links that can be judged: piece and identity both show labelled people."""
+    held: dict[int, list[Piece]] = defaultdict(list)
+    for piece in found:
+        held[piece.identity].append(piece)
+    made = (decision(piece, held, claims) for piece in found if piece.person is not None)
+    return [one for one in made if one is not None]
 
-    A link is right where most labelled boxes of the identity's other pieces show the piece's person.
+
+def decision(
+    piece: Piece, held: Mapping[int, Sequence[Piece]], claims: Mapping[int, Claim]
+) -> Decision | None:
+    """The link of one piece; None where there was none, or it cannot be judged.
+
+    It is right where most labelled boxes of the identity's earlier pieces (of all others, where none is
+    earlier) show the piece's person.
     """
-    shown: dict[int, Counter[int]] = defaultdict(Counter)
-    for piece in found:
-        shown[piece.identity].update(piece.shows)
-    result = []
-    for piece in found:
-        first = next((t for t in piece.tracklets if stated(claims.get(t))), None)
-        if first is None or piece.person is None:
-            continue
-        claim = claims[first]
-        owner = owner_of(shown[piece.identity] - Counter(piece.shows))
-        if owner is not None and claim.probability is not None:
-            other = owner_of(shown[claim.runner_up]) if claim.runner_up is not None else None
-            right, second = owner == piece.person, other == piece.person
-            result.append(Decision(first, claim.state, claim.probability, right, second))
-    return result
+    first = next((t for t in piece.tracklets if stated(claims.get(t))), None)
+    if first is None:
+        return None
+    claim = claims[first]
+    owner = owner_before(claim.end_ns, piece, held[piece.identity], claims)
+    if owner is None or claim.probability is None:
+        return None
+    rivals = held.get(claim.runner_up, ()) if claim.runner_up is not None else ()
+    second = owner_before(claim.end_ns, piece, rivals, claims)
+    right, second_right = owner == piece.person, second == piece.person
+    return Decision(first, claim.state, claim.probability, right, second_right)
+
+
+def owner_before(end_ns: int, piece: Piece, held: Sequence[Piece], claims: Mapping[int, Claim]) -> int | None:
+    """The person in most boxes of the pieces that ended before a time; of all of them where none did."""
+    others = [other for other in held if other is not piece]
+    ends = ((other, claims.get(other.tracklets[0])) for other in others)
+    earlier = [other for other, claim in ends if claim is not None and claim.end_ns < end_ns]
+    shown: Counter[int] = Counter()
+    for other in earlier if any(other.shows for other in earlier) else others:
+        shown.update(other.shows)
+    return owner_of(shown)
 
 
 def stated(claim: Claim | None) -> bool:

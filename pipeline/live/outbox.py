@@ -9,8 +9,10 @@ import msgspec
 
 from pipeline.messages import Message, TrackletClosed
 
-LIMIT = 200
-"""Messages that wait; tracklets above it go without their crops, so that place and time are still known."""
+LATE_S = 1.0
+"""A tracklet that waited so long goes with its best crop only: most of the next stage's work is in crops."""
+HOPELESS_S = 5.0
+"""After this it goes without any, so that place and time are still known soon."""
 
 
 class Outbox:
@@ -18,22 +20,40 @@ class Outbox:
 
     Args:
         offer: sends one message if that is possible at once, and says whether it was.
-        dropped: told of each tracklet whose crops had to go.
+        dropped: told of each tracklet whose crops had to go, and how many.
+        now_s: monotonic clock.
     """
 
-    def __init__(self, offer: Callable[[Message], bool], dropped: Callable[[TrackletClosed], None]) -> None:
-        self.offer, self.dropped = offer, dropped
-        self.waiting: deque[Message] = deque()
+    def __init__(
+        self,
+        offer: Callable[[Message], bool],
+        dropped: Callable[[TrackletClosed, int], None],
+        *,
+        now_s: Callable[[], float],
+    ) -> None:
+        self.offer, self.dropped, self.now_s = offer, dropped, now_s
+        self.waiting: deque[tuple[float, Message]] = deque()
 
     def send(self, message: Message) -> None:
         """Send in order, now or later."""
-        if isinstance(message, TrackletClosed) and len(self.waiting) >= LIMIT:
-            self.dropped(message)
-            message = msgspec.structs.replace(message, crops=())
-        self.waiting.append(message)
+        self.waiting.append((self.now_s(), message))
         self.flush()
 
     def flush(self) -> None:
         """Send what can be sent."""
-        while self.waiting and self.offer(self.waiting[0]):
+        while self.waiting:
+            since_s, message = self.waiting[0]
+            lighter = lightened(message, self.now_s() - since_s)
+            if not self.offer(lighter):
+                return
             self.waiting.popleft()
+            if isinstance(message, TrackletClosed) and isinstance(lighter, TrackletClosed):
+                self.dropped(message, len(message.crops) - len(lighter.crops))
+
+
+def lightened(message: Message, waited_s: float) -> Message:
+    """The message as it goes after such a wait."""
+    if not isinstance(message, TrackletClosed) or waited_s < LATE_S or not message.crops:
+        return message
+    best = max(message.crops, key=lambda crop: crop.quality)
+    return msgspec.structs.replace(message, crops=(best,) if waited_s < HOPELESS_S else ())

@@ -34,8 +34,8 @@ GRACE_S = 2.0
 """A capture process that is so much late with giving up is killed."""
 START_S = 10.0
 """How long a new capture process may take until it can listen."""
-WAITING = 2
-"""Frames that wait for the detector; of more the oldest go."""
+LATE_NS = 600_000_000
+"""A frame that has waited this long for the detector goes where there is a newer one."""
 RATE_STEP = 0.1
 """Rates that differ by a smaller part are the same."""
 SPEEDS = (0.67, 1.5)
@@ -167,7 +167,8 @@ class Reception:
             self.meter.arrive()
         for what, count in pulse.dropped.items():
             stage, _, reason = what.partition(":")
-            self.meter.drop(stage, reason, count)
+            if count:
+                self.meter.drop(stage, reason, count)
         self.meter.clock_offset_s, self.meter.clock_uncertainty_s = (
             pulse.clock_offset_s,
             pulse.clock_uncertainty_s,
@@ -218,10 +219,12 @@ class Reception:
 
     def next_frame(self) -> LiveFrame | None:
         """The frame to detect next; those that waited too long are passed over."""
-        late = [self.waiting.popleft() for _ in range(len(self.waiting) - WAITING)]
-        for frame in late:
-            self.give_back(frame)
-        self.meter.drop("detect", "busy", len(late))
+        late: list[LiveFrame] = []
+        while len(self.waiting) > 1 and self.meter.utc_ns() - self.waiting[0].arrival_ns > LATE_NS:
+            late.append(self.waiting.popleft())
+            self.give_back(late[-1])
+        if late:
+            self.meter.drop("detect", "busy", len(late))
         if not self.waiting:
             return None
         frame = self.waiting.popleft()

@@ -9,8 +9,8 @@ import tempfile
 import numpy as np
 from numpy.typing import NDArray
 
-SLOTS = 4
-"""One that is detected, two that wait, one that is written."""
+SLOTS = 6
+"""One that is detected, four that wait (0.8 s at 5 Hz), one that is written."""
 
 
 def shared_memory(size_bytes: int) -> int:

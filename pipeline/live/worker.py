@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from pipeline.camera_worker import WorkerJob
 from pipeline.channels import PROGRESS, TRACKLETS, Sender, open_context, parent_alive
@@ -23,6 +24,8 @@ TICK_S = 0.05
 """Longest wait for a frame, and so how late a deadline may be seen."""
 RATES_S = 2.0
 """How often the rates follow the load."""
+USUAL_PX = ((720, 1280), (480, 640))
+"""Height and width: the detector gets ready for these shapes before the first frame comes."""
 ANY_HZ = 1000.0
 """Stands for every frame, where rates are shared out."""
 
@@ -49,6 +52,7 @@ def main(job: bytes, stopped: Callable[[], bool], embeds: Callable[[], bool]) ->
                 tracklets.send(RecordingEnded(one.recording, "failed", 0, 0, message=str(error)))
             return
         worker = LiveWorker(work, detector, tracklets, progress)
+        detector.detect([np.zeros((height, width, 3), np.uint8) for height, width in USUAL_PX])
         while not embeds() and not stopped() and alive():
             time.sleep(TICK_S)
         worker.run(lambda: stopped() or not alive())
@@ -63,7 +67,7 @@ class LiveWorker:
 
     def __init__(self, work: WorkerJob, detector: Detector, tracklets: Sender, progress: Sender) -> None:
         self.detector, self.tracklets, self.progress = detector, tracklets, progress
-        self.outbox = Outbox(tracklets.offer, self.count_crops)
+        self.outbox = Outbox(tracklets.offer, self.count_crops, now_s=time.monotonic)
         self.cameras = [LiveCamera(job, work.config, self.outbox.send, progress.send) for job in work.jobs]
         self.load = Load([camera.wanted_hz or ANY_HZ for camera in self.cameras])
         self.rated_s = 0.0
@@ -83,7 +87,7 @@ class LiveWorker:
                 camera.finish()
         for camera in reading:
             camera.finish()
-        for message in self.outbox.waiting:
+        for _, message in self.outbox.waiting:
             self.tracklets.send(message)
 
     def detect(self, due: list[tuple[LiveCamera, LiveFrame]]) -> None:
@@ -112,11 +116,11 @@ class LiveWorker:
         ):
             camera.reception.limit(rate_hz if rate_hz < wanted_hz else None)
 
-    def count_crops(self, tracklet: TrackletClosed) -> None:
-        """Count the crops of a tracklet that had to go without them."""
+    def count_crops(self, tracklet: TrackletClosed, count: int) -> None:
+        """Count the crops that a tracklet had to go without."""
         for camera in self.cameras:
-            if camera.recording == tracklet.key.recording:
-                camera.meter.drop("tracklets", "crops", len(tracklet.crops))
+            if count and camera.recording == tracklet.key.recording:
+                camera.meter.drop("tracklets", "crops", count)
 
 
 def wait(cameras: list[LiveCamera]) -> None:

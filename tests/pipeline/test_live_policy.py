@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.config import CameraConfig, LiveConfig
+from pipeline.health import HealthMeter
 from pipeline.live.backoff import HEALTHY_S, Backoff
 from pipeline.live.load import BUSY, LEAST_HZ, Load, shares
-from pipeline.live.outbox import LIMIT, Outbox
+from pipeline.live.outbox import HOPELESS_S, LATE_S, Outbox
+from pipeline.live.reception import LATE_NS, LiveFrame, Reception
 from pipeline.live.watchdog import BEHIND_S, BURST_S, Allowance, SkipAhead, Stillness
 from pipeline.messages import Crop, Message, RecordingEnded, TrackletClosed, TrackletKey, Watermark
 
@@ -97,30 +100,51 @@ def test_frames_too_late_are_skipped_up_to_a_key_frame_that_is_not() -> None:
 
 def closed(part: int) -> TrackletClosed:
     one = np.zeros(1, np.int64)
-    crop = Crop(0, 0, np.zeros(4, np.float32), 1.0, b"jpeg")
+    crops = tuple(Crop(0, 0, np.zeros(4, np.float32), quality, b"jpeg") for quality in (0.2, 0.9, 0.4))
     boxes, confidences = np.zeros((1, 4), np.float32), np.ones(1, np.float32)
     return TrackletClosed(
-        TrackletKey(1, 1, part), "door", one.astype(np.int32), one, boxes, confidences, (crop,)
+        TrackletKey(1, 1, part), "door", one.astype(np.int32), one, boxes, confidences, crops
     )
 
 
-def test_nobody_waits_for_a_full_channel_and_crops_go_before_anything_else() -> None:
+@pytest.mark.parametrize(("waited_s", "kept"), [(0, [0.2, 0.9, 0.4]), (LATE_S, [0.9]), (HOPELESS_S, [])])
+def test_nobody_waits_for_a_full_channel_and_crops_go_before_anything_else(
+    waited_s: float, kept: list[float]
+) -> None:
     room: list[bool] = []
     sent: list[Message] = []
-    dropped: list[TrackletClosed] = []
+    lost: list[int] = []
+    now_s = [0.0]
 
     def offer(message: Message) -> bool:
         if room:
             sent.append(message)
         return bool(room)
 
-    outbox = Outbox(offer, dropped.append)
-    for part in range(LIMIT + 5):
-        outbox.send(closed(part))
-    outbox.send(Watermark(1, 7))
-    outbox.send(RecordingEnded(1, "done", 0, 0))
+    outbox = Outbox(offer, lambda _, count: lost.append(count), now_s=lambda: now_s[0])
+    for message in (closed(0), Watermark(1, 7), closed(1), RecordingEnded(1, "done", 0, 0)):
+        outbox.send(message)
+    assert not sent
     room.append(True)
+    now_s[0] = waited_s
     outbox.flush()
-    parts = [m.key.part for m in sent if isinstance(m, TrackletClosed)]
-    assert parts == list(range(LIMIT + 5)) and len(dropped) == 5 and len(sent) == LIMIT + 7
-    assert [m.crops for m in sent if isinstance(m, TrackletClosed)][-5:] == [()] * 5
+    crops = [[crop.quality for crop in m.crops] for m in sent if isinstance(m, TrackletClosed)]
+    assert len(sent) == 4 and crops == [kept, kept] and lost == [3 - len(kept)] * 2
+
+
+def test_of_frames_that_waited_too_long_the_newest_is_detected_and_all_are_known() -> None:
+    clock_ns = [10**18]
+    meter = HealthMeter("door", 1, monotonic_s=lambda: 0.0, utc_ns=lambda: clock_ns[0])
+    camera = CameraConfig(name="door", source="rtsp://127.0.0.1:9/door")
+    reception = Reception(
+        camera, LiveConfig(), None, meter, now_s=lambda: 0.0, opened=lambda _: None, rate_hz=5.0
+    )
+    for index in range(5):
+        image = np.zeros((2, 2, 3), np.uint8)
+        passed = ((10 * index - 5, index),)
+        reception.waiting.append(LiveFrame(10 * index, index, clock_ns[0], image, passed, 0, 0))
+    clock_ns[0] += LATE_NS + 1
+    frame = reception.next_frame()
+    assert frame is not None and frame.index == 40 and reception.next_frame() is None
+    assert [index for index, _ in frame.passed] == [-5, 0, 5, 10, 15, 20, 25, 30, 35]
+    assert meter.dropped == {"detect:busy": 4}

@@ -137,7 +137,7 @@ def test_a_server_that_hangs_is_called_stalled_and_then_left(clip: Path) -> None
 
 
 @rtsp
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("signum", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_a_capture_process_that_dies_or_hangs_is_replaced(server: RtspServer, signum: int) -> None:
     with listening(server.url("door")) as live:
         live.until(live.more(2))

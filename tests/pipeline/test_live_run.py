@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.status import Status, status_path
 from pipeline.store import open_store
 from tests.pipeline.test_run import exported, partition, read
 from tests.rtsp.server import RtspServer, missing_packages
+from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 120.0
@@ -86,18 +88,21 @@ def running(config: Config, folder: Path) -> Iterator[LiveRun]:
         run.process.communicate()
 
 
-def live_config(server: RtspServer, **live: Any) -> Config:
+def live_config(server: RtspServer, detector: DetectorConfig, **live: Any) -> Config:
     cameras = tuple(CameraConfig(name=name, source=server.url(name)) for name in server.cameras)
     return Config(
-        cameras=cameras, detector=SMALL, live=LiveConfig(**live), workers=WorkersConfig(cameras=1, threads=1)
+        cameras=cameras,
+        detector=detector,
+        live=LiveConfig(**live),
+        workers=WorkersConfig(cameras=2, threads=1),
     )
 
 
 def skip_where_busy(status: Status) -> None:
     """Promises about time and completeness hold on a machine that can keep up."""
-    dropped = sum(sum(camera.health.dropped.values()) for camera in status.cameras)
-    if dropped:
-        pytest.skip(f"the machine was too busy: {dropped} frames were dropped")
+    dropped = sum((Counter(camera.health.dropped) for camera in status.cameras), Counter[str]())
+    if dropped.total():
+        pytest.skip(f"the machine was too busy: frames were dropped: {dict(dropped)}")
 
 
 def known(database: Path) -> int:
@@ -109,21 +114,38 @@ def known(database: Path) -> int:
         return 0
 
 
-@rtsp
-def test_a_stream_gives_the_people_of_its_recording(scene: Scene, tmp_path: Path) -> None:
-    cameras = tuple(CameraConfig(name=c.name, source=str(c.video), clock="unknown") for c in scene.cameras)
-    detector = DetectorConfig(fps=5, size_px=SMALL.size_px)
-    recorded = Config(cameras=cameras, detector=detector, workers=WorkersConfig(cameras=1, threads=1))
-    assert read(recorded, tmp_path / "recorded.db").exit_code == 0
-    with RtspServer({c.name: c.video for c in scene.cameras}, loop=False) as server:
-        config = live_config(server, fps=5, first_part_s=10, backoff_s=30)
+def same_people(videos: dict[str, Path], detector: DetectorConfig, folder: Path) -> bool:
+    """Whether recordings and the same files over RTSP give the same people in the same stays."""
+    cameras = tuple(CameraConfig(name=n, source=str(v), clock="unknown") for n, v in videos.items())
+    five = msgspec.structs.replace(detector, fps=5)
+    recorded = Config(cameras=cameras, detector=five, workers=WorkersConfig(cameras=1, threads=1))
+    assert read(recorded, folder / "recorded.db").exit_code == 0
+    with RtspServer(videos, loop=False) as server:
+        config = live_config(server, detector, fps=5, first_part_s=10, backoff_s=30)
         unknown = tuple(msgspec.structs.replace(c, clock="unknown") for c in config.cameras)
-        with running(msgspec.structs.replace(config, cameras=unknown), tmp_path) as run:
+        with running(msgspec.structs.replace(config, cameras=unknown), folder) as run:
             run.until(lambda: set(run.states()) == {"reconnecting"})
             status = run.status()
             assert run.stop()[0] == 0 and status is not None
     skip_where_busy(status)
-    assert partition(exported(run.database)) == partition(exported(tmp_path / "recorded.db"))
+    ours, theirs = exported(run.database), exported(folder / "recorded.db")
+    return len(theirs) > 100 and partition(ours) == partition(theirs)
+
+
+@rtsp
+def test_a_stream_gives_the_people_of_its_recording(scene: Scene, tmp_path: Path) -> None:
+    assert same_people({c.name: c.video for c in scene.cameras}, SMALL, tmp_path)
+
+
+@rtsp
+@pytest.mark.slow
+def test_streams_of_real_cameras_give_the_people_of_their_recordings(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    source = shared_data / "data/videos/nlpr_indoor"
+    names = ("cam1", "cam3", "cam4")
+    videos = {n: first_frames(source / f"{n}.mp4", tmp_path / f"{n}.mp4", 1000) for n in names}
+    assert same_people(videos, DetectorConfig(), tmp_path)
 
 
 @rtsp
@@ -131,7 +153,7 @@ def test_somebody_is_known_three_seconds_after_being_seen_and_the_end_is_clean(
     scene: Scene, tmp_path: Path
 ) -> None:
     server = RtspServer({c.name: c.video for c in scene.cameras})
-    with server, running(live_config(server), tmp_path) as run:
+    with server, running(live_config(server, SMALL), tmp_path) as run:
         run.until(lambda: known(run.database))
         known_ns, status = time.time_ns(), run.status()
         code, said, stopping_s = run.stop()
@@ -143,9 +165,13 @@ def test_somebody_is_known_three_seconds_after_being_seen_and_the_end_is_clean(
 
 
 @rtsp
+@pytest.mark.slow
 def test_every_worker_may_die_and_people_are_still_known(scene: Scene, tmp_path: Path) -> None:
     camera = scene.cameras[0]
-    with RtspServer({camera.name: camera.video}) as server, running(live_config(server), tmp_path) as run:
+    with (
+        RtspServer({camera.name: camera.video}) as server,
+        running(live_config(server, SMALL), tmp_path) as run,
+    ):
         run.until(lambda: run.states() == ["live"])
         for name in ("match", "reid", "camera-worker-0"):
             status = run.status()
@@ -170,6 +196,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_file_replayed_in_real_time_ends_by_itself(scene: Scene, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", "--realtime", "--json"]
     command += [str(scene.cameras[0].video), "--db", str(tmp_path / "out.db")]

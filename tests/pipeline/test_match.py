@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ PLACES = {
     HALL: Place("hall", True),
     YARD: Place("yard", True),
 }
+SETTINGS = MatcherConfig()
 UNKNOWN = {n: Place(place.camera, False, place.overlaps) for n, place in PLACES.items()}
 
 
@@ -43,11 +45,9 @@ class LookGallery:
         return [Candidate(i, d, max(0.0, 1 - 2 * d)) for i, d in ranked]
 
 
-def matcher(places: dict[int, Place] = PLACES) -> Matcher:
+def matcher(places: dict[int, Place] = PLACES, settings: MatcherConfig = SETTINGS) -> Matcher:
     numbers = itertools.count(1)
-    return Matcher(
-        MatcherConfig(), places, LookGallery(), lambda: next(numbers), part_ns=10 * SECOND, model="m"
-    )
+    return Matcher(settings, places, LookGallery(), lambda: next(numbers), part_ns=10 * SECOND, model="m")
 
 
 ROWS = itertools.count(1)
@@ -150,3 +150,29 @@ def test_who_was_cut_in_the_middle_of_a_presence_is_not_seen_elsewhere_meanwhile
     m = matcher()
     first = m.update(seen(0.1, DOOR, 0, 9.96, track=5))[0]
     assert m.update(seen(0.1, HALL, 10, 13))[0].identity != first.identity
+
+
+def test_a_newcomer_of_a_live_camera_is_still_there_after_the_first_short_part() -> None:
+    live = {n: replace(place, first_part_ns=SECOND) for n, place in PLACES.items()}
+    m = matcher(live)
+    first = m.update(seen(0.1, DOOR, 0, 1, track=5))[0]
+    assert m.update(seen(0.1, DOOR, 2, 4))[0].identity != first.identity
+    assert m.update(seen(0.1, DOOR, 20, 24))[0].identity == first.identity
+
+
+def test_who_was_seen_long_ago_and_seldom_is_forgotten_first() -> None:
+    m = matcher(settings=MatcherConfig(identities=2))
+    often = m.update(seen(0.1, DOOR, 0, 5))[0].identity
+    m.update(seen(0.1, DOOR, 20, 25))
+    m.update(seen(0.9, DOOR, 30, 35))
+    m.update(seen(0.5, DOOR, 100, 105))
+    assert set(m.known) == set(m.gallery.looks) and len(m.known) == 2
+    assert m.update(seen(0.1, DOOR, 200, 205))[0].identity == often
+    assert m.update(seen(0.9, DOOR, 300, 305))[0].state == "new"
+
+
+def test_tracks_that_have_ended_leave_the_memory() -> None:
+    m = matcher()
+    for hour in range(400):
+        m.update(seen(0.1, DOOR, 3600 * hour, 3600 * hour + 5))
+    assert len(m.tracks) <= 257

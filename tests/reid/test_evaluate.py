@@ -62,7 +62,7 @@ def distances(benchmark: Benchmark) -> Distances:
     queries, gallery = (
         embed(ColourEmbedder(), part, quiet, "") for part in (benchmark.queries, benchmark.gallery)
     )
-    return all_distances(queries, gallery, GRID, quiet)
+    return all_distances(queries, gallery, GRID, quiet, shown=[1.0] * len(queries))
 
 
 def evaluated(benchmark: Benchmark) -> Evaluation:
@@ -100,8 +100,8 @@ def test_several_covered_shares_stand_in_one_list_of_rows() -> None:
 def test_a_shortlist_as_long_as_the_gallery_changes_no_order() -> None:
     queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
     whole, short = (
-        all_distances(queries, gallery, GRID, quiet),
-        shortlisted(queries, gallery, GRID, quiet, count=5),
+        all_distances(queries, gallery, GRID, quiet, shown=[1.0] * 5),
+        shortlisted(queries, gallery, quiet, shown=[1.0] * 5, count=5),
     )
     for name in ("dsr", "fpr", "fused"):
         np.testing.assert_array_equal(whole[name].argsort(1), short[f"{name}@5"].argsort(1))
@@ -109,7 +109,7 @@ def test_a_shortlist_as_long_as_the_gallery_changes_no_order() -> None:
 
 def test_what_is_not_on_the_shortlist_follows_in_the_order_of_pooled_cosine() -> None:
     queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
-    found = shortlisted(queries, gallery, GRID, quiet, count=2)
+    found = shortlisted(queries, gallery, quiet, shown=[1.0] * 5, count=2)
     orders = found["pooled"].argsort(1), found["fpr@2"].argsort(1)
     np.testing.assert_array_equal(orders[0][:, 2:], orders[1][:, 2:])
 

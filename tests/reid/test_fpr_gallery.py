@@ -86,7 +86,9 @@ def test_a_gallery_beyond_memory_is_prepared_on_disk(storage: Storage, tmp_path:
 
 def test_a_million_images_beyond_memory_are_refused_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 16_000_000_000}))
-    with pytest.raises(GalleryTooLargeError, match=r"65,856,000,000 bytes.*prepare_on_disk or storage='int8'"):
+    with pytest.raises(
+        GalleryTooLargeError, match=r"65,856,000,000 bytes.*prepare_on_disk or storage='int8'"
+    ):
         prepare([image(70, 112)] * 1_000_000)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid.fusion import fpr_weight, fused, hidden_share, standardized
+from reid.fusion import fpr_weight, fused, hidden_share, shown_height, standardized
 
 RNG = np.random.default_rng(0)
 POOLED, FPR = RNG.random((3, 9), np.float32), RNG.random((3, 9), np.float32)
@@ -49,9 +49,13 @@ def test_a_probe_is_fused_the_same_alone_and_among_others() -> None:
 
 def test_the_hidden_share_is_what_the_foreground_leaves_of_a_whole_body() -> None:
     foreground = np.array([1, 0.5, 0, 0.5], np.float16)
-    assert hidden_share(foreground, 4) == 0.5
-    assert hidden_share(foreground, 8) == 0.75
-    assert hidden_share(foreground, 2) == 0.5
+    assert hidden_share(foreground, 1.0) == 0.5
+    assert hidden_share(foreground, 0.5) == 0.75
+
+
+def test_a_crop_half_as_high_has_room_for_half_a_body() -> None:
+    assert [shown_height(h, 64, 2.0) for h in (64, 128, 300)] == [0.5, 1, 1]
+    assert 0 < shown_height(1, 1, 2.0) <= 1
 
 
 def test_a_probe_that_shows_nothing_is_compared_by_fpr_for_the_most_part() -> None:

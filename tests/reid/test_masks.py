@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
-from reid.masks import MaskMissing, contact_sheet, mask_path, read_mask, write_mask
+from reid.masks import MaskMissing, contact_sheet, main, mask_path, read_mask, write_mask
 from reid.samples import Sample
 from reid.segment import Placement, Segmenter, SegmenterError, on_canvas, overlap, person_mask
 
@@ -108,3 +110,13 @@ def test_a_real_person_is_found(shared_data: Path) -> None:
     mask = Segmenter(network).mask(sample.image)
     assert mask.shape == sample.image.shape[:2]
     assert 0.15 < mask.mean() < 0.9
+
+
+def test_the_command_says_in_one_line_what_it_cannot_load(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(main)
+    (tmp_path / "p1_1.png").write_bytes(PNG)
+    options = ["--dataset", f"folder:{tmp_path}", "--network", "none.pt", "--out", str(tmp_path / "masks")]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: none.pt: no such file") and result.stderr.count("\n") == 1

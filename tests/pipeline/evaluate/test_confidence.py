@@ -65,6 +65,17 @@ def test_a_link_is_right_where_the_rest_of_the_identity_shows_the_same_person() 
     assert ambiguous(made).decisions == ambiguous(made).runner_up_right == 1
 
 
+def test_a_link_is_judged_by_what_was_known_when_it_was_made() -> None:
+    found = [
+        Piece("a", 1, 5, (1,), {1: 4}, 1),
+        Piece("b", 2, 5, (2,), {1: 4}, 1),
+        Piece("b", 3, 5, (3,), {2: 90}, 2),  # a later, longer mistake
+    ]
+    claims = {number: Claim("linked", 0.9, True, None, end_ns=number) for number in (1, 2, 3)}
+    made = {d.tracklet: d.right for d in decisions(found, claims)}
+    assert made[2] is True and made[3] is False
+
+
 def test_a_part_that_repeats_its_track_is_no_decision() -> None:
     found = [Piece("a", 1, 5, (1, 2), {1: 10}, 1), Piece("b", 2, 5, (3,), {1: 4}, 1)]
     claims = {2: claim("linked", 0.9, repeated=True), 3: claim("linked", 0.8)}

@@ -1,0 +1,219 @@
+"""A synthetic site through the real matcher: does it keep up, is it right, does memory stay flat?
+
+    python benchmarks/site.py [--people 2000] [--cameras 20] [--hours 24] [--tracklets N] [--json]
+
+Looks are those of real tracklets (shared Market-1501 training people, embedded with the shipped weights and
+kept under work/site.npz) plus noise; everybody walks from camera to camera with times of their own pace.
+Exits 1 and names each figure that was missed: 10 tracklets a second; pair precision 0.95; resident memory
+after the second half at most 1.2 times that after the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
+sys.path.insert(0, str(ROOT))
+
+from pipeline.config import MatcherConfig  # noqa: E402
+from pipeline.gallery import FprGallery  # noqa: E402
+from pipeline.match import Matcher, Place  # noqa: E402
+from pipeline.messages import Embedding, TrackletKey  # noqa: E402
+from pipeline.rows import StoredCrop, StoredTracklet  # noqa: E402
+from reid.tracklets import Calibration  # noqa: E402
+
+CROPS = 5
+STAY_S = 8.0
+"""Median time in view of one camera."""
+WALK_S = (10.0, 40.0)
+"""Between neighbouring cameras at 1.4 m/s: 14 to 56 m."""
+NOISE = 0.25
+"""Length of the noise beside a cell or vector of length 1: a new day, another angle."""
+
+
+def main() -> int:
+    """Run the site, print the figures, say what was missed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--people", type=int, default=2000)
+    parser.add_argument("--cameras", type=int, default=20)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--tracklets", type=int, default=0, help="stop after so many")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if not SHARED.is_dir():
+        print(f"SHARED_DATA: no folder {SHARED}", file=sys.stderr)
+        return 2
+    looks, calibration = real_looks(ROOT / "work" / "site.npz")
+    rng = np.random.default_rng(0)
+    visits = timetable(arguments.people, arguments.cameras, arguments.hours, rng)
+    visits = visits[: arguments.tracklets or len(visits)]
+    figures = drive(visits, looks, calibration, arguments.cameras, rng)
+    missed = [name for name, good in check(figures).items() if not good]
+    if arguments.json:
+        print(json.dumps({**figures, "missed": missed}))
+    else:
+        for name, value in figures.items():
+            print(f"{'MISSED' if name in missed else '':8}{name:22}{value:.4g}")
+    return 1 if missed else 0
+
+
+def real_looks(cache: Path) -> tuple[list[list[Embedding]], Calibration]:
+    """Per real person the crops of their first tracklet, embedded once; and the weights' calibration."""
+    from reid.embed import load_embedder
+
+    embedder = load_embedder(ROOT / "weights" / "fpr_small.safetensors")
+    calibration = Calibration.from_dict(embedder.calibration)
+    if not cache.is_file():
+        cache.parent.mkdir(exist_ok=True)
+        embedded = embedder.embed([picture for person in first_crops() for picture in person])
+        arrays = {n: np.stack([getattr(e, n) for e in embedded]) for n in ("cells", "foreground", "pooled")}
+        np.savez(cache, **arrays)
+    stored = np.load(cache)
+    rows = [
+        Embedding(*row) for row in zip(stored["cells"], stored["foreground"], stored["pooled"], strict=True)
+    ]
+    return [rows[i : i + CROPS] for i in range(0, len(rows) - CROPS + 1, CROPS)], calibration
+
+
+def first_crops(people: int = 100) -> list[list[NDArray[np.uint8]]]:
+    """Five pictures of each of the first Market-1501 training people that have as many in one camera."""
+    import tarfile
+
+    import cv2
+
+    found: dict[tuple[str, str], list[NDArray[np.uint8]]] = {}
+    with tarfile.open(SHARED / "data/market1501/bounding_box_train.tar.gz") as archive:
+        for member in archive:
+            person, _, rest = Path(member.name).name.partition("_")
+            crops = found.setdefault((person, rest[:2]), [])
+            if member.isfile() and member.name.endswith(".jpg") and len(crops) < CROPS:
+                opened = archive.extractfile(member)
+                assert opened is not None
+                picture = cv2.imdecode(np.frombuffer(opened.read(), np.uint8), cv2.IMREAD_COLOR)
+                crops.append(np.ascontiguousarray(picture[:, :, ::-1]))
+    whole = {person: crops for (person, _), crops in sorted(found.items()) if len(crops) == CROPS}
+    return list(whole.values())[:people]
+
+
+Visit = tuple[float, float, int, int]
+"""End, start (s), person, camera."""
+
+
+def timetable(people: int, cameras: int, hours: float, rng: np.random.Generator) -> list[Visit]:
+    """Everybody enters at some time and walks through neighbouring cameras of a ring; by end."""
+    walk_s = rng.uniform(*WALK_S, cameras)
+    visits = []
+    for person in range(people):
+        now, camera, pace = rng.uniform(0, hours * 3600), int(rng.integers(cameras)), rng.normal(1, 0.15)
+        for _ in range(int(rng.integers(3, 15))):
+            stay = float(rng.lognormal(np.log(STAY_S), 0.4))
+            visits.append((now + stay, now, person, camera))
+            now += stay + walk_s[camera] * max(pace, 0.5)
+            camera = (camera + 1) % cameras
+    return sorted(visits)
+
+
+def drive(
+    visits: list[Visit],
+    looks: list[list[Embedding]],
+    calibration: Calibration,
+    cameras: int,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Every visit through the matcher, one by one."""
+    numbers = count(1)
+    places = {camera: Place(f"c{camera}", True) for camera in range(cameras)}
+    gallery = FprGallery(MatcherConfig().exemplars, calibration)
+    matcher = Matcher(MatcherConfig(), places, gallery, lambda: next(numbers), part_ns=10 * 10**9, model="m")
+    said: list[int] = []
+    memory = [0.0, 0.0]
+    spent_s = 0.0
+    for number, probe in enumerate(probes(visits, looks, rng)):
+        started = time.perf_counter()
+        said.append(matcher.update(probe)[-1].identity)
+        spent_s += time.perf_counter() - started
+        memory[number >= len(visits) // 2] = psutil.Process().memory_info().rss / 1e6
+    right, claimed, true = pairs(said, [visit[2] for visit in visits])
+    return {
+        "tracklets": len(visits),
+        "tracklets a second": len(visits) / spent_s,
+        "pair precision": right / max(claimed, 1),
+        "pair recall": right / max(true, 1),
+        "identities": len(set(said)),
+        "people": len({visit[2] for visit in visits}),
+        "memory half way, MB": memory[0],
+        "memory at the end, MB": memory[1],
+    }
+
+
+def probes(
+    visits: list[Visit], looks: list[list[Embedding]], rng: np.random.Generator
+) -> Iterator[StoredTracklet]:
+    """Each visit as a stored tracklet; person n is real person n, made another by a shift of their own."""
+    for number, (end_s, start_s, person, camera) in enumerate(visits):
+        shift = np.random.default_rng(person)
+        base = looks[person % len(looks)]
+        strength = 0.0 if person < len(looks) else 0.8
+        own = shift.standard_normal(base[0].pooled.shape), shift.standard_normal(base[0].cells.shape[1])
+        crops = tuple(StoredCrop(0, 0, 1.0, varied(one, own, strength, rng)) for one in base)
+        key = TrackletKey(camera, number + 1, 0)
+        yield StoredTracklet(number, key, f"c{camera}", round(start_s * 1e9), round(end_s * 1e9), "m", crops)
+
+
+def varied(
+    one: Embedding,
+    own: tuple[NDArray[np.float64], NDArray[np.float64]],
+    strength: float,
+    rng: np.random.Generator,
+) -> Embedding:
+    """A crop of a person on another occasion."""
+    return Embedding(
+        shaken(one.cells, own[1], strength, rng), one.foreground, shaken(one.pooled, own[0], strength, rng)
+    )
+
+
+def shaken(
+    array: NDArray[np.float16], own: NDArray[np.float64], strength: float, rng: np.random.Generator
+) -> NDArray[np.float16]:
+    """Unit vectors, moved by what is the person's own and by noise."""
+    size = np.sqrt(array.shape[-1])
+    moved = array.astype(np.float64) + strength * own / size + NOISE * rng.standard_normal(array.shape) / size
+    return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True), np.float16)
+
+
+def pairs(said: list[int], people: list[int]) -> tuple[int, int, int]:
+    """Pairs of visits that are rightly said, said, and truly one person."""
+
+    def within(groups: list[tuple[int, ...]]) -> int:
+        sizes = np.unique(np.array(groups), axis=0, return_counts=True)[1]
+        return int((sizes * (sizes - 1) // 2).sum())
+
+    both = list(zip(said, people, strict=True))
+    return within(both), within([(one,) for one in said]), within([(one,) for one in people])
+
+
+def check(figures: dict[str, float]) -> dict[str, bool]:
+    """Whether each figure is good enough."""
+    return {
+        "tracklets a second": figures["tracklets a second"] >= 10,
+        "pair precision": figures["pair precision"] >= 0.95,
+        "memory at the end, MB": figures["memory at the end, MB"] <= 1.2 * figures["memory half way, MB"],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

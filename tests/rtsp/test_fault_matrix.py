@@ -1,0 +1,38 @@
+"""The product under faults, end to end: the worst rows of the matrix, and a soak of SOAK_MINUTES (3)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rtsp.server import missing_packages
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages())),
+]
+
+
+def benchmark(name: str, *arguments: str) -> dict[str, Any]:
+    """What a benchmark reports."""
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--json", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.stdout, ran.stderr
+    return dict(json.loads(ran.stdout))
+
+
+def test_a_failing_camera_comes_back_and_the_healthy_one_loses_nothing() -> None:
+    rows = ("server killed", "half-open", "wrong password", "time stamps jump back", "matcher killed")
+    assert benchmark("live_faults", "--only", *rows)["failed"] == []
+
+
+def test_a_run_under_random_faults_leaks_nothing() -> None:
+    report = benchmark("live_soak", "--minutes", os.environ.get("SOAK_MINUTES", "3"))
+    assert report["failed"] == [], report
