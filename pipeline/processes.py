@@ -28,8 +28,6 @@ from pipeline.worker_shares import cores, dealt
 SPAWN = multiprocessing.get_context("spawn")
 STOP_S = 30.0
 """How long the processes of a stopped run may take to hand over what they hold."""
-LIVE_STOP_S = 7.0
-"""The same where all cameras are live: a service must stop within ten seconds."""
 END_S = 2.0
 """How long workers that have done their part may take to end."""
 RESTARTS, RESTARTS_S = 10, 60.0
@@ -200,16 +198,9 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
                 )
         cameras_left = any(worker.jobs for worker in run.workers)
         if run.stop.is_set() or not cameras_left:
-            deadline = deadline or time.monotonic() + patience_s(run)
+            deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
             if time.monotonic() > deadline:
                 raise WorkerDied("the workers did not finish in time; what was stored is kept")
-
-
-def patience_s(run: Run) -> float:
-    """How long the workers may take to finish."""
-    if not run.stop.is_set():
-        return LINKED_S
-    return LIVE_STOP_S if all(job.camera.live for job in run.jobs) else STOP_S
 
 
 def pass_reports(run: Run, progress: Receiver) -> None:

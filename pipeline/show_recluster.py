@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.config import MatcherConfig
+from pipeline.phrases import count_text
 from pipeline.recluster import Change, recluster
-from pipeline.show import count_text, print_json
+from pipeline.show import print_json
 from pipeline.store import open_store
 
 

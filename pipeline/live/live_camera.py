@@ -16,7 +16,7 @@ from pipeline.live.reception import LiveFrame, Reception
 from pipeline.messages import Message, Notice, Progress, RecordingEnded, RecordingStarted, Watermark
 
 REPORT_S = 1.0
-WATERMARK_S = 0.5
+WATERMARK_S = 0.25
 """How often a camera says how far it is; with the first part it bounds how late a sighting is known."""
 LATENESS_NS = 1_000_000_000
 """A camera that is away brings nothing older than this when it comes back."""

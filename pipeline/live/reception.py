@@ -84,6 +84,8 @@ class Reception:
         self.job, self.live, self.meter = CaptureJob(camera, live, secrets), live, meter
         self.now_s, self.opened, self.rate_hz = now_s, opened, rate_hz
         self.limit_hz: float | None = None
+        self.passed_over = 0
+        """Frames that waited too long for the detector."""
         self.backoff = Backoff(live.backoff_s, live.backoff_cap_s, chance=random.random)
         self.frozen_again = Backoff(live.frozen_s, 10 * live.backoff_cap_s, chance=lambda: 1.0)
         self.process: CaptureProcess | None = None
@@ -223,6 +225,7 @@ class Reception:
         while len(self.waiting) > 1 and self.meter.utc_ns() - self.waiting[0].arrival_ns > LATE_NS:
             late.append(self.waiting.popleft())
             self.give_back(late[-1])
+        self.passed_over += len(late)
         if late:
             self.meter.drop("detect", "busy", len(late))
         if not self.waiting:

@@ -70,7 +70,7 @@ class LiveWorker:
         self.outbox = Outbox(tracklets.offer, self.count_crops, now_s=time.monotonic)
         self.cameras = [LiveCamera(job, work.config, self.outbox.send, progress.send) for job in work.jobs]
         self.load = Load([camera.wanted_hz or ANY_HZ for camera in self.cameras])
-        self.rated_s = 0.0
+        self.rated_s, self.passed_over = 0.0, 0
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Take one frame of every camera that has one, detect them together, and mind the rest."""
@@ -107,14 +107,17 @@ class LiveWorker:
         self.load.spent(time.perf_counter() - started, len(due))
 
     def share(self) -> None:
-        """Give every camera its fair part of what this machine can detect."""
+        """Give every camera its fair part of what can be detected, once frames had to wait too long."""
         if time.monotonic() - self.rated_s < RATES_S:
             return
         self.rated_s = time.monotonic()
+        passed_over = sum(camera.reception.passed_over for camera in self.cameras)
+        short, self.passed_over = passed_over > self.passed_over, passed_over
         for camera, wanted_hz, rate_hz in zip(
             self.cameras, self.load.wanted_hz, self.load.rates_hz(), strict=True
         ):
-            camera.reception.limit(rate_hz if rate_hz < wanted_hz else None)
+            limited = short or camera.reception.limit_hz is not None
+            camera.reception.limit(rate_hz if limited and rate_hz < wanted_hz else None)
 
     def count_crops(self, tracklet: TrackletClosed, count: int) -> None:
         """Count the crops that a tracklet had to go without."""

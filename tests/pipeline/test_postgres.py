@@ -57,7 +57,8 @@ def test_postgresql_answers_as_sqlite_does(url: str, tmp_path: Path) -> None:
         export(server, tmp_path / "server.csv", "csv")
         export(file, tmp_path / "file.csv", "csv")
         with server.reading() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+            missing = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+            assert [what[1].name for what in missing] == ["ix_embeddings_pooled"]  # of SQLite alone
     assert (tmp_path / "server.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
 
 
