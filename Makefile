@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test check bench setup setup-dev clean
+.PHONY: demo test check soak bench setup setup-dev clean
 
 demo: setup                 ## the whole pipeline on a two-camera scene with known truth
 	$(RUN) run_pipeline.py demo --out out/demo
@@ -16,7 +16,10 @@ check: setup-dev            ## style, types and the fast tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(RUN) -m pytest -q -m "not slow"
+	$(RUN) -m pytest -q -m "not slow and not soak"
+
+soak: setup-dev             ## live cameras under random faults for SOAK_MINUTES (10): nothing may grow
+	$(RUN) -m pytest -q -m soak
 
 bench: setup                ## speed and recall against the nearest thing a user would pick
 	$(RUN) benchmarks/end_to_end.py

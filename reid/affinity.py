@@ -23,8 +23,8 @@ PRIOR_STRANGERS = 4.0
 class PairCalibration:
     """Log-odds of the same person = cosine * cosine gap + fpr * FPR gap + intercept.
 
-    The numbers are those at which average linkage groups held-out people of Market-1501 and CUHK03 best, on
-    sites of 8 to 40 people, half of the tracklets covered; see docs/matching.md.
+    The slopes were kept because they did best on the development clip; the intercept is a compromise between
+    it and held-out people of three data sets, made after seeing both. docs/matching.md has the figures.
     """
 
     cosine: float = -12.0
