@@ -107,9 +107,7 @@ class RecordingSummary(msgspec.Struct, frozen=True):
     message: str
 
 
-def people(
-    store: Store, *, version: int | None = None, among: Sequence[int] | None = None
-) -> list[Person]:
+def people(store: Store, *, version: int | None = None, among: Sequence[int] | None = None) -> list[Person]:
     """Everybody, in order of first appearance.
 
     Args:

@@ -27,10 +27,10 @@ from pipeline.lines import (
     speed_text,
     visit_lines,
 )
-from pipeline.phrases import count_text
+from pipeline.phrases import count_text, time_text
 from pipeline.query import parse_person, people, recordings, tracks
 from pipeline.store import open_store
-from pipeline.times import iso, parse_time, with_utc
+from pipeline.times import parse_time, with_utc
 from pipeline.versions import versions
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ def show_versions(database: str, out: Console, *, json: bool = False) -> None:
         return
     table = plain_table("version", "made (UTC)", "by", "people", "tracklets", "")
     for one in found:
-        table.add_row(
-            str(one.version), iso(one.created_ns), one.kind, str(one.people), str(one.tracklets), one.note
-        )
+        made = time_text(one.created_ns, clock_known=True)
+        table.add_row(str(one.version), made, one.kind, str(one.people), str(one.tracklets), one.note)
     print_table(out, table, empty="nobody has been identified yet")
 
 

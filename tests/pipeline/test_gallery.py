@@ -7,19 +7,8 @@ import pytest
 
 from pipeline.gallery import FprGallery
 from pipeline.messages import Embedding
-from reid.tracklets import Calibration
+from tests.crops import CALIBRATION
 from tests.store_scene import embedding
-
-CALIBRATION = Calibration(
-    cosine=-2,
-    fpr=-2,
-    cosine_gap=-8,
-    fpr_gap=-20,
-    visible=0,
-    intercept=0,
-    stranger_cosine=0.6,
-    stranger_fpr=0.5,
-)
 
 
 def look(person: int, crops: int = 3) -> list[Embedding]:

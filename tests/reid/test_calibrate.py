@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from reid.calibrate import (
     Tracklet,
@@ -19,18 +16,7 @@ from reid.calibrate import (
     seen_without,
 )
 from reid.datasets import Sample
-
-
-@dataclass(frozen=True)
-class Crop:
-    cells: NDArray[np.float16]
-    foreground: NDArray[np.float16]
-    pooled: NDArray[np.float16]
-
-
-def unit(raw: NDArray[np.float64]) -> NDArray[np.float16]:
-    result: NDArray[np.float16] = (raw / np.linalg.norm(raw, axis=-1, keepdims=True)).astype(np.float16)
-    return result
+from tests.crops import Crop, unit
 
 
 def tracklets(people: int, noise: float) -> list[Tracklet]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from reid.fpr import distance, prepare
 from reid.tracklets import (
@@ -19,29 +18,7 @@ from reid.tracklets import (
     nearest_mean,
     probability,
 )
-
-CALIBRATION = Calibration(
-    cosine=-2,
-    fpr=-2,
-    cosine_gap=-8,
-    fpr_gap=-20,
-    visible=0,
-    intercept=0,
-    stranger_cosine=0.6,
-    stranger_fpr=0.5,
-)
-
-
-@dataclass(frozen=True)
-class Crop:
-    cells: NDArray[np.float16]
-    foreground: NDArray[np.float16]
-    pooled: NDArray[np.float16]
-
-
-def unit(raw: NDArray[np.float64]) -> NDArray[np.float16]:
-    result: NDArray[np.float16] = (raw / np.linalg.norm(raw, axis=-1, keepdims=True)).astype(np.float16)
-    return result
+from tests.crops import CALIBRATION, Crop, unit
 
 
 def crops_of(person: int, count: int, *, seed: int = 0, noise: float = 0.15) -> list[Crop]:
