@@ -1,5 +1,9 @@
 """Speed and error of the FPR distance: naive, the author's algorithm and ours, interleaved in one process.
 
+    PYTHONPATH=. python benchmarks/fpr_distance.py [--cells N --channels D | --grid full] [--json]
+    PYTHONPATH=. python benchmarks/fpr_distance.py --accuracy heldout --accuracy partial_reid --root DATA
+        [--cache DIR] [--max-queries N] [--json]
+
 Every figure is the median of interleaved repeats. Exits 1 and names each figure that this machine missed.
 """
 
@@ -11,9 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import fpr_accuracy
 import numpy as np
 import torch
 import typer
@@ -36,6 +42,8 @@ EXACT_SHARE, EXACT_RATIO, EXACT_ERROR = 0.9, 3.0, 1e-6
 FAST_RATIO, FAST_ERROR = 10.0, 3e-4
 STORAGES: tuple[Storage, ...] = ("float32", "float16", "int8")
 PROBES = 8
+DATA = Path("../shared/data")
+WEIGHTS = Path(__file__).parents[1] / "weights" / "fpr_small.safetensors"
 WORK = 6e9
 """Multiplications of one timed call: some 0.1 s of sgemm."""
 
@@ -229,8 +237,23 @@ def main(
     grid: Annotated[str, typer.Option(help="`full`: all sizes of the issue.")] = "short",
     repeats: Annotated[int, typer.Option(min=1)] = 5,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    accuracy: Annotated[
+        list[str] | None,
+        typer.Option(help="No speed: what `fast` changes of this data set (see reid.evaluate); repeatable."),
+    ] = None,
+    root: Annotated[Path, typer.Option(help="Of --accuracy: folder that holds the data sets.")] = DATA,
+    weights: Annotated[Path, typer.Option(help="Of --accuracy.")] = WEIGHTS,
+    cache: Annotated[Path | None, typer.Option(help="Of --accuracy: embeddings, as reid.evaluate's.")] = None,
+    max_queries: Annotated[int | None, typer.Option(min=1, help="Of --accuracy; evenly spread.")] = None,
 ) -> None:
     """Measures this machine with OMP_NUM_THREADS threads (default: one for each core)."""
+    if accuracy:
+        found = [
+            one
+            for name in accuracy
+            for one in fpr_accuracy.accuracies(name, root, weights, cache, max_queries)
+        ]
+        finish("accuracy", found, fpr_accuracy.render(found), fpr_accuracy.missed(found), as_json)
     threads = int(os.environ.get("OMP_NUM_THREADS", "") or len(os.sched_getaffinity(0)))
     torch.set_num_threads(threads)
     sizes = list(SIZES)
@@ -239,11 +262,17 @@ def main(
     if cells and channels:
         sizes = [(n, d) for d in channels for n in cells]
     rows = [row for n, d in sizes for row in measure(n, d, repeats, threads)]
-    lines = missed(rows)
+    finish("rows", rows, render(rows), missed(rows), as_json)
+
+
+def finish(
+    name: str, found: Sequence[Row | fpr_accuracy.Accuracy], table: Table, lines: Sequence[str], as_json: bool
+) -> NoReturn:
+    """Print what was found and what was missed; exits 1 where something was."""
     if as_json:
-        typer.echo(json.dumps({"rows": [asdict(row) for row in rows], "missed": lines}))
+        typer.echo(json.dumps({name: [asdict(one) for one in found], "missed": lines}))
     else:
-        Console().print(render(rows))
+        Console(width=150).print(table)
         for line in lines:
             typer.echo(f"MISSED {line}")
     raise typer.Exit(1 if lines else 0)

@@ -155,17 +155,29 @@ class Flag:
 
 def start(run: Run, worker: Worker) -> None:
     """Start a process that leaves Ctrl-C and SIGTERM to the supervisor, with its share of the cores."""
-    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(run.threads if worker.jobs else 1)
     try:
-        worker.process.start()
+        with signals_left_to_us():
+            worker.process.start()
     finally:
         restore_threads(threads)
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
     run.workers.append(worker)
     run.started(worker.name, worker.process.pid)
+
+
+@contextmanager
+def signals_left_to_us() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C and SIGTERM; what comes meanwhile is delivered afterwards."""
+    stops = (signal.SIGINT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in stops}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
 
 
 def restore_threads(threads: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sqlalchemy import select
+from sqlalchemy import Connection, Executable, select
 
 from pipeline.rows import StoredTracklet
 from pipeline.schema import CropRow, EmbeddingRow, Model, SightingRow
@@ -40,16 +40,21 @@ def pooled_identities(store: Store, version: int, model: str) -> PooledIdentitie
 
     SQLite answers that of the vectors from an index: in the table each lies behind 16 KB of cells.
     """
+    certain = (SightingRow.version == version) & (SightingRow.state != "ambiguous")
     with store.reading() as connection:
         number = connection.scalar(select(Model.id).where(Model.name == model))
-        vectors = connection.execute(
-            select(EmbeddingRow.crop, EmbeddingRow.pooled).where(EmbeddingRow.model == number)
-        ).all()
-        crops = connection.execute(select(CropRow.id, CropRow.tracklet)).all()
-        certain = (SightingRow.version == version) & (SightingRow.state != "ambiguous")
-        claims = connection.execute(select(SightingRow.tracklet, SightingRow.identity).where(certain)).all()
+        mine = select(EmbeddingRow.crop, EmbeddingRow.pooled).where(EmbeddingRow.model == number)
+        vectors = plain_rows(connection, mine)
+        crops = plain_rows(connection, select(CropRow.id, CropRow.tracklet))
+        claims = plain_rows(connection, select(SightingRow.tracklet, SightingRow.identity).where(certain))
     owners = looked_up(looked_up(np.array([crop for crop, _ in vectors], np.int64), crops), claims)
     return summed(owners, b"".join(pooled for _, pooled in vectors))
+
+
+def plain_rows(connection: Connection, query: Executable) -> Sequence[Any]:
+    """The rows as the driver gives them: making SQLAlchemy's of them takes as long as reading."""
+    cursor = connection.execute(query).cursor
+    return [] if cursor is None else cursor.fetchall()
 
 
 def looked_up(keys: NDArray[np.int64], pairs: Sequence[Any]) -> NDArray[np.int64]:

@@ -92,7 +92,7 @@ class Calibration:
 class TrackletGallery:
     """The exemplars of every identity: at most `exemplars` crops each, and the mean of all crops ever seen.
 
-    An exemplar of 70 cells of 112 channels occupies 47 KB (see `PreparedGallery`).
+    An exemplar of 70 cells of 112 channels occupies 41 KB, and distances err by up to 4e-5.
     """
 
     def __init__(self, *, exemplars: int = EXEMPLARS) -> None:
@@ -116,7 +116,7 @@ class TrackletGallery:
         """
         for crop in crops:
             if self.prepared is None:
-                self.prepared = PreparedGallery(crop.cells.shape[-1])
+                self.prepared = PreparedGallery(crop.cells.shape[-1], storage="float16")
             self.file(self.prepared, self.rows.setdefault(identity, []), crop)
             self.sums[identity] = self.sums.get(identity, 0) + crop.pooled.astype(np.float64)
 

@@ -1,7 +1,9 @@
-"""The supervisor says why a worker stopped."""
+"""The supervisor says why a worker stopped, and loses no Ctrl-C."""
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from pipeline.camera_worker import CameraJob
 from pipeline.config import CameraConfig, Config, ReidConfig, WorkersConfig
 from pipeline.messages import Message, Notice
-from pipeline.processes import WorkerDied, run_processes
+from pipeline.processes import WorkerDied, run_processes, signals_left_to_us
 from tests.video_files import counting_clip
 
 
@@ -23,3 +25,12 @@ def test_the_reason_a_worker_gives_is_heard_before_the_run_ends(tmp_path: Path) 
     with pytest.raises(WorkerDied, match="match worker stopped"):
         run_processes([CameraJob(camera, 1)], config, database=gone, version=1, report=heard.append)
     assert any(isinstance(said, Notice) and "no such database" in said.text for said in heard)
+
+
+def test_ctrl_c_while_a_worker_is_being_started_is_not_lost() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals_left_to_us():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

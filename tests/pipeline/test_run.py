@@ -163,7 +163,8 @@ def test_ctrl_c_leaves_a_valid_database_and_the_next_run_completes_it(
     site.write_bytes(msgspec.yaml.encode(config_of(scene)))
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(site), "--db", str(database)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    time.sleep(7)
+    assert process.stderr is not None
+    next(line for line in process.stderr if " frames" in line)  # it reads
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said

@@ -132,7 +132,7 @@ def test_a_narrow_terminal_cuts_nothing(database: str) -> None:
 
 
 def test_a_check_says_what_each_camera_delivers_or_why_not() -> None:
-    good = CameraCheck("hall", "hall.mp4", None, 640, 480, 25.0, 80.0, 0.1, True)
+    good = CameraCheck("hall", "hall.mp4", None, 640, 480, None, 25.0, 80.0, 0.1, True)
     text = shown(show_checks, [good, CameraCheck("yard", "yard.mp4", "yard.mp4: no such file")])
     assert "640 x 480" in line_with(text, "hall") and "1 min 20 s" in line_with(text, "hall")
     assert "yard.mp4: no such file" in line_with(text, "yard")

@@ -260,7 +260,7 @@ def test_what_the_user_may_not_read_is_named(tmp_path: Path) -> None:
 def test_live_sources_are_refused_without_showing_the_address(
     opener: Callable[[CameraConfig], object],
 ) -> None:
-    with pytest.raises(SourceError, match="camera gate: live sources") as caught:
+    with pytest.raises(SourceError, match=r"camera gate: live \(rtsp://\): there is no recording") as caught:
         opener(CameraConfig(name="gate", source="rtsp://admin:secret@10.0.0.1/1"))
     assert "secret" not in str(caught.value) and "10.0.0.1" not in str(caught.value)
 

@@ -71,6 +71,14 @@ def test_the_fast_path_errs_by_less_than_3e_4_at_the_papers_size() -> None:
     np.testing.assert_allclose(found, reference(probes, images), atol=3e-4)
 
 
+def test_two_pictures_of_a_moment_are_as_exact_on_the_fast_path() -> None:
+    images = [image(70, 112) for _ in range(3)]
+    noisy = images[1] + 0.018 * GENERATOR.standard_normal((70, 112))
+    probes = [(noisy / np.linalg.norm(noisy, axis=1, keepdims=True), GENERATOR.random(70))]
+    found, expected = distance(probes, prepare(images, storage="int8"))[0], reference(probes, images)[0]
+    assert 0.1 < expected[1] < 0.15 and abs(found[1] - expected[1]) < 1e-6 < abs(found[0] - expected[0])
+
+
 @needs_kernel
 @pytest.mark.parametrize("cells", [1, 64, 130])
 @pytest.mark.parametrize("channels", [7, 112, 300])
