@@ -168,16 +168,12 @@ def start(run: Run, worker: Worker) -> None:
 
 @contextmanager
 def signals_left_to_us() -> Iterator[None]:
-    """Processes started meanwhile ignore Ctrl-C and SIGTERM; what comes meanwhile is delivered afterwards."""
-    stops = (signal.SIGINT, signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)
-    before = {s: signal.signal(s, signal.SIG_IGN) for s in stops}
+    """Processes started meanwhile inherit that Ctrl-C and SIGTERM are blocked; we get what comes afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def restore_threads(threads: str | None) -> None:
