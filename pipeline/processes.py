@@ -168,7 +168,7 @@ def start(run: Run, worker: Worker) -> None:
 
 @contextmanager
 def signals_left_to_us() -> Iterator[None]:
-    """Processes started meanwhile inherit that Ctrl-C and SIGTERM are blocked; we get what comes afterwards."""
+    """Processes started meanwhile inherit blocked Ctrl-C and SIGTERM; what came for us is delivered after."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield

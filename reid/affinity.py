@@ -143,7 +143,7 @@ def cohort(cameras: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def fpr_distances(looks: Looks, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(T, T) symmetric FPR distances of the wanted pairs, NaN elsewhere."""
-    gallery = TrackletGallery()
+    gallery = TrackletGallery(storage="float32")  # who explains whom must not show in the answer
     for number, crops in enumerate(looks.crops):
         gallery.append(number, crops)
     found = np.full(wanted.shape, np.nan)
