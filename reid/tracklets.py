@@ -93,7 +93,7 @@ class Calibration:
 class TrackletGallery:
     """The exemplars of every identity: at most `exemplars` crops each, and the mean of all crops ever seen.
 
-    An exemplar of 70 cells of 112 channels occupies 41 KB, and distances err by up to 4e-5 (float32: 66 KB, 1e-7).
+    An exemplar of 70 cells of 112 channels occupies 41 KB and errs by up to 4e-5 (in float32 66 KB, 1e-7).
     """
 
     def __init__(self, *, exemplars: int = EXEMPLARS, storage: Storage = "float16") -> None:
