@@ -39,7 +39,7 @@ def test_a_query_does_not_load_the_network(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
 
 
-@pytest.mark.parametrize("after_s", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize("after_s", [0.4, 0.7, 1.0])  # before that Python itself is starting
 def test_ctrl_c_while_it_starts_leaves_no_traceback(tmp_path: Path, after_s: float) -> None:
     run = subprocess.Popen(
         [*COMMAND, "find", "--db", str(tmp_path / "a.db"), "--image", "none.jpg"],
