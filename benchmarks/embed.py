@@ -1,8 +1,9 @@
-"""Crops embedded a second by each runtime: `PYTHONPATH=. python benchmarks/embed.py`."""
+"""Crops embedded a second by each runtime: `python benchmarks/embed.py`."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,11 @@ import numpy as np
 import torch
 import typer
 
-from reid.embed import Embedder, Runtime, load_embedder
-from reid.weights import read_notes
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from reid.embed import Embedder, Runtime, load_embedder  # noqa: E402
+from reid.weights import read_notes  # noqa: E402
 
 WARM_UP = 4
 CROP = (128, 64)  # height, width in px; Market-1501's

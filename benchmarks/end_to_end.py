@@ -26,7 +26,11 @@ import psutil
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.video_files import first_frames  # noqa: E402
+
 SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 PETS_FRAMES = 320  # the truth of pets09 is complete up to here
 IOU = 0.5
@@ -201,18 +205,9 @@ def resident(process: psutil.Process) -> int:
 
 def cut(video: Path, folder: Path, frames: int) -> Path:
     """The first frames of a video, not re-encoded, under its name (its folder's, for a plain `video`)."""
-    import av
-
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / (f"{video.parent.name}.mp4" if video.stem == "video" else video.name)
-    with av.open(str(video)) as source, av.open(str(out), "w") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for count, packet in enumerate(source.demux(source.streams.video[0])):
-            if count >= frames or packet.dts is None:
-                break
-            packet.stream = stream
-            target.mux(packet)
-    return out
+    return first_frames(video, out, frames)
 
 
 def read_mot(path: Path) -> Boxes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,12 +14,15 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from pipeline.config import Config, ReidConfig, shipped
-from pipeline.find import search
-from pipeline.match import Sighting
-from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
-from pipeline.store import Store, open_store
-from reid.embed import Embedder, load_embedder
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipeline.config import Config, ReidConfig, shipped  # noqa: E402
+from pipeline.find import search  # noqa: E402
+from pipeline.match import Sighting  # noqa: E402
+from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey  # noqa: E402
+from pipeline.store import Store, open_store  # noqa: E402
+from reid.embed import Embedder, load_embedder  # noqa: E402
 
 BATCH = 200
 SEEDS = 64

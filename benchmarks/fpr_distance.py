@@ -1,7 +1,7 @@
 """Speed and error of the FPR distance: naive, the author's algorithm and ours, interleaved in one process.
 
-    PYTHONPATH=. python benchmarks/fpr_distance.py [--cells N --channels D | --grid full] [--json]
-    PYTHONPATH=. python benchmarks/fpr_distance.py --accuracy heldout --accuracy partial_reid --root DATA
+    python benchmarks/fpr_distance.py [--cells N --channels D | --grid full] [--json]
+    python benchmarks/fpr_distance.py --accuracy heldout --accuracy partial_reid --root DATA
         [--cache DIR] [--max-queries N] [--json]
 
 Every figure is the median of interleaved repeats. Exits 1 and names each figure that this machine missed.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,6 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, NoReturn
 
-import fpr_accuracy
 import numpy as np
 import torch
 import typer
@@ -28,8 +28,13 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import kendalltau
 
-from reid.fpr import RIDGE, best_storage, distance, prepare, resolved
-from reid.fpr_gallery import PreparedGallery, Storage
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import fpr_accuracy  # noqa: E402
+
+from reid.fpr import RIDGE, best_storage, distance, prepare, resolved  # noqa: E402
+from reid.fpr_gallery import PreparedGallery, Storage  # noqa: E402
 
 Array = NDArray[np.float32]
 Probe = tuple[Array, Array]
@@ -43,7 +48,7 @@ FAST_RATIO, FAST_ERROR = 10.0, 3e-4
 STORAGES: tuple[Storage, ...] = ("float32", "float16", "int8")
 PROBES = 8
 DATA = Path("../shared/data")
-WEIGHTS = Path(__file__).parents[1] / "weights" / "fpr_small.safetensors"
+WEIGHTS = ROOT / "weights" / "fpr_small.safetensors"
 WORK = 6e9
 """Multiplications of one timed call: some 0.1 s of sgemm."""
 

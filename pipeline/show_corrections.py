@@ -11,12 +11,11 @@ from rich.text import Text
 
 from pipeline.annotate import Trust, annotate
 from pipeline.corrections import Correction, CorrectionError, corrections, merge, open_when_free, split, undo
-from pipeline.phrases import count_text
+from pipeline.phrases import count_text, time_text
 from pipeline.query import parse_person
 from pipeline.review import KEYS, Reply, Review
 from pipeline.show import plain_table, print_json, print_table
 from pipeline.store import Store, open_store
-from pipeline.times import iso
 
 PROMPT = "s same, d different, n not sure, u undo, q quit: "
 
@@ -77,7 +76,14 @@ def show_corrections(database: str, out: Console, *, json: bool = False) -> None
 def correction_row(one: Correction) -> Sequence[str]:
     """A correction in one line."""
     state = "undone" if one.undone else f"undoes {one.undoes}" if one.undoes else ""
-    return (str(one.correction), iso(one.time_ns), one.kind, one.note, str(one.version or ""), state)
+    return (
+        str(one.correction),
+        time_text(one.time_ns, clock_known=True),
+        one.kind,
+        one.note,
+        str(one.version or ""),
+        state,
+    )
 
 
 def show_review(

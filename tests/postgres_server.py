@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.rtsp.server import free_port
 
 SERVER_USER = "postgres"
 """PostgreSQL refuses to run as root; Debian's package makes this user."""
@@ -56,11 +57,3 @@ def as_server(program: str, *arguments: str | Path) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
     if done.returncode != 0:
         raise OSError(f"{program}: {done.stdout.strip()}")
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,6 +1,6 @@
 """A synthetic site through the real matcher: does it keep up, is it right, does memory stay flat?
 
-    python benchmarks/site.py [--people 2000] [--cameras 20] [--hours 24] [--tracklets N] [--json]
+    python benchmarks/synthetic_site.py [--people 2000] [--cameras 20] [--hours 24] [--tracklets N] [--json]
 
 Looks are those of real tracklets (shared Market-1501 training people, embedded with the shipped weights and
 kept under work/site.npz) plus noise; everybody walks from camera to camera with times of their own pace.
