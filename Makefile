@@ -10,8 +10,7 @@ demo: setup                 ## the whole pipeline on a two-camera scene with kno
 
 test: setup-dev             ## every test; installs the servers that some tests start, where it may
 	sh tests/system_packages.sh
-	$(RUN) -m pytest -q --ignore tests/reid
-	$(RUN) -m pytest -q tests/reid   # by itself: after all the others, in one process, it ends in a segmentation fault
+	$(RUN) -m pytest -q
 
 check: setup-dev            ## style, types and the fast tests
 	$(VENV)/bin/ruff check .

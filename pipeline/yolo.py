@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.letterbox import PADDING, Image, Shape
+from reid.openvino_core import openvino_core
 
 PERSON = "person"
 BOX_ROWS = 4
@@ -60,14 +61,11 @@ class OpenvinoNetwork:
         Raises:
             DetectorError: not a YOLO detector with a class `person`.
         """
-        import openvino
-
-        self.core = openvino.Core()
-        self.core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"})
+        self.settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
         if precision is not None:
-            self.core.set_property("CPU", {"INFERENCE_PRECISION_HINT": precision})
+            self.settings["INFERENCE_PRECISION_HINT"] = precision
         try:
-            self.model = self.core.read_model(path)
+            self.model = openvino_core().read_model(path)
         except RuntimeError as error:
             raise DetectorError(f"{path}: not a readable ONNX file: export or fetch it again") from error
         pixels, output = self.model.input(0).partial_shape, self.model.output(0).partial_shape
@@ -89,7 +87,8 @@ class OpenvinoNetwork:
         steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
         steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
         steps.input().model().set_layout(openvino.Layout("NCHW"))
-        return openvino.AsyncInferQueue(self.core.compile_model(steps.build(), "CPU"), self.jobs)
+        compiled = openvino_core().compile_model(steps.build(), "CPU", self.settings)
+        return openvino.AsyncInferQueue(compiled, self.jobs)
 
     def run(self, canvases: list[Image]) -> list[NDArray[np.float32]]:
         """See `Network.run`."""

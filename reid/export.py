@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reid.model import FPRNet
+from reid.openvino_core import openvino_core
 from reid.weights import WeightsError, load_weights
 
 OPSET = 17
@@ -49,8 +50,7 @@ def export(net: FPRNet, path: Path) -> None:
         return
     import openvino  # here: an ONNX file needs none of it
 
-    core = openvino.Core()
-    openvino.save_model(core.read_model(written, b""), path, compress_to_fp16=False)
+    openvino.save_model(openvino_core().read_model(written, b""), path, compress_to_fp16=False)
 
 
 def onnx_file(module: nn.Module, box: tuple[int, int], outputs: tuple[str, ...]) -> bytes:
@@ -87,7 +87,7 @@ def openvino_backbone(net: FPRNet) -> Callable[[Tensor], Tensor]:
         model = openvino.convert_model(traced, example_input=example)
     model.reshape([-1, 3, -1, -1])
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    compiled = openvino_core().compile_model(model, "CPU", settings)
     return lambda images: torch.from_numpy(compiled(images.contiguous().numpy())[0])
 
 

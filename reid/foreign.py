@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.openvino_core import openvino_core
 from reid.spec import ForeignSpec
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -50,11 +51,9 @@ class ForeignNetwork:
         Raises:
             ForeignMismatch: missing or unreadable file, no such map in it, or a map of other channels.
         """
-        import openvino  # here: whoever brings no foreign network needs none
-
         if not path.is_file():
             raise ForeignMismatch(f"{path}: no such file; the head was trained on {spec.network}")
-        core = openvino.Core()
+        core = openvino_core()
         try:
             model = core.read_model(path)
         except RuntimeError as error:

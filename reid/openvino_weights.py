@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from reid.model import FPRNet, PositionPool
 from reid.omni_scale import LightConv, OmniBlock, OmniScale
+from reid.openvino_core import openvino_core
 
 INDEX_OPERANDS = ("Reshape", "MVN", "ReduceMean", "Gather", "Concat", "Subtract")
 """Operations whose constants are axes, shapes or the image mean, not weights."""
@@ -91,9 +92,7 @@ def fill(constants: Iterator[NDArray[np.float32]], *parameters: Tensor | None) -
 
 def graph_constants(path: Path) -> Iterator[NDArray[np.float32]]:
     """The weights of the graph in the order of its operations."""
-    import openvino  # here: only a training that starts from OpenVINO's file needs it
-
-    for node in openvino.Core().read_model(path).get_ordered_ops():
+    for node in openvino_core().read_model(path).get_ordered_ops():
         if node.get_type_name() in (*INDEX_OPERANDS, "Constant", "Convert", "ShapeOf"):
             continue
         for operand in node.input_values():

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.datasets import Sample
+from reid.openvino_core import openvino_core
 
 TEACHER_INPUT = (256, 128)  # height, width of person-reidentification-retail-0277
 TEACHER_MAP = "Relu_1126"
@@ -58,11 +59,9 @@ class Teacher:
         Raises:
             TeacherMissing: no such file, or no node with the spatial map in it.
         """
-        import openvino  # here: a GPU machine that only trains from a cache needs no OpenVINO
-
         if not path.is_file():
             raise TeacherMissing(f"{path}: no teacher; it is listed in shared/README.md under reid_peers")
-        core = openvino.Core()
+        core = openvino_core()
         model = core.read_model(path)
         model.reshape([BATCH, 3, *TEACHER_INPUT])
         model.add_outputs([spatial_map(model, path).output(0)])

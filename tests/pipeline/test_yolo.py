@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,23 @@ def test_cuda_agrees_with_the_cpu() -> None:
     half = TorchNetwork(load_shipped(TWIN), device="cuda", threads=1).run([noise()] * 3)
     np.testing.assert_allclose(half[0][4], exact[4], atol=0.02)
     np.testing.assert_array_equal(half[0], half[2])
+
+
+TWO_NETWORKS = """
+import gc, os, signal, sys
+from pathlib import Path
+from pipeline.yolo import OpenvinoNetwork
+networks = [OpenvinoNetwork(Path(sys.argv[1]), threads=1) for _ in range(2)]
+compiled = [network.compiled((64, 64)) for network in networks]
+for each in (0, 1):  # the one made first ends first
+    networks[each] = compiled[each] = None
+    gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_is_heard_after_two_networks_came_and_went() -> None:
+    command = [sys.executable, "-c", TWO_NETWORKS, str(ONNX)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

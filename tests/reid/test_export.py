@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reid.export import OUTPUTS, Whole, export
 from reid.model import FPRNet
+from reid.openvino_core import openvino_core
 from reid.spec import Backbone, ModelSpec
 
 SIZES = [(1, 256, 128), (3, 128, 128), (2, 64, 32), (1, 32, 16)]
@@ -22,9 +23,7 @@ def answers(path: Path, images: NDArray[np.float32]) -> list[NDArray[np.float32]
         import onnxruntime
 
         return list(onnxruntime.InferenceSession(path).run(list(OUTPUTS), {"images": images}))
-    import openvino
-
-    compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     found = compiled(images)
     return [found[index] for index in range(len(OUTPUTS))]
 

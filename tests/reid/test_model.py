@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from reid.model import FPRNet, PositionPool, pyramid, pyramid_means
+from reid.openvino_core import openvino_core
 from reid.openvino_weights import InitialWeightsMismatch, initialise_from_openvino
 from reid.resnet import HalfInstanceNorm
 from reid.spec import Backbone, ModelSpec
@@ -129,13 +130,11 @@ def test_instance_norm_on_half_the_channels_forgets_the_contrast_of_that_half() 
 def test_a_network_begun_from_openvino_answers_as_openvino_does() -> None:
     if not RETAIL.is_file():
         pytest.skip(f"{RETAIL.name} is not in SHARED_DATA")
-    import openvino
-
     net = FPRNet(ModelSpec()).eval()
     initialise_from_openvino(net, RETAIL)
     torch.nn.init.zeros_(net.foreground.weight)
     bgr = np.random.default_rng(0).integers(0, 256, (1, 3, 256, 128)).astype(np.float32)
-    core = openvino.Core()
+    core = openvino_core()
     reference = core.compile_model(core.read_model(RETAIL), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with torch.no_grad():
         ours = net(torch.from_numpy(bgr[:, ::-1].copy())).pooled
