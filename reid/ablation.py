@@ -20,7 +20,7 @@ from reid.embeddings import Embeddings, open_embeddings
 from reid.evaluate import percent, spread
 from reid.fpr import RIDGE, prepare
 from reid.fusion import fused, standardized
-from reid.methods import hidden, pooled_distances, reconstruction_distances, shown_heights
+from reid.methods import hidden_shares, pooled_distances, reconstruction_distances
 from reid.progress import one_line_errors, show, watch
 from reid.rank import Interval, gain
 from reid.samples import Sample
@@ -32,8 +32,6 @@ Members = Sequence[Sequence[int]]
 """Places in the gallery, of each person and camera."""
 HALF = 0.5
 """Part of a body, from above, in the test of the input's aspect."""
-NEEDS_TRAINING = ("pasted occluders", "ID loss on the foreground branch")
-"""Ideas that need a model each: `python -m reid.train` with and without them, then `reid.evaluate`."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,7 @@ class Case:
 
     def fused(self, fpr: Matrix) -> Matrix:
         """The shipped fusion with another reconstruction distance."""
-        return fused(
-            self.pooled, fpr, hidden(self.probes, shown_heights(self.benchmark.queries, self.network.grid))
-        )
+        return fused(self.pooled, fpr, hidden_shares(self.network, self.benchmark.queries, self.probes))
 
     def compare(self, idea: str, against: str, mine: Matrix, other: Matrix) -> Result:
         """A distance against the one it replaces."""
@@ -191,6 +187,17 @@ def union(case: Case, members: Members, ridge: float) -> Matrix:
     return reconstruction_distances(case.probes, prepare(cells, ridge=ridge), watch)[1]
 
 
+def trainings(new: Case, old: Case) -> list[Result]:
+    """Two trained networks on the same crops: what the first one's recipe is worth over the other's."""
+    pairs = {
+        "pooled": (new.pooled, old.pooled),
+        "fpr": (new.fpr, old.fpr),
+        "fused": (new.fused(new.fpr), old.fused(old.fpr)),
+    }
+    against = old.network.model_id
+    return [new.compare(f"other training, {way}", against, mine, its) for way, (mine, its) in pairs.items()]
+
+
 def redrawn(sample: Sample, draw: Callable[[Image], Image]) -> Sample:
     """The sample with another picture."""
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(draw(sample.image)[..., ::-1]))
@@ -211,12 +218,15 @@ def main(
     group: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(GROUPS)}; default: all.")] = None,
     covered: Annotated[list[float] | None, typer.Option(help="Shares covered; default: 0 and 0.5.")] = None,
     backbone: Annotated[Path | None, typer.Option(help="Foreign network of a head's weights.")] = None,
+    instead_of: Annotated[
+        Path | None, typer.Option(help="Only what --weights gain over this other checkpoint.")
+    ] = None,
     max_queries: Annotated[int | None, typer.Option(min=1, help="So many, evenly spread.")] = None,
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Scores every idea beyond the paper that needs no training of its own, on people held out."""
+    """Scores ideas beyond the paper on people held out; one that needs training by two checkpoints."""
     chosen = group or list(GROUPS)
     shares = covered or [0.0, 0.5]
     unknown = [name for name in chosen if name not in GROUPS]
@@ -225,12 +235,15 @@ def main(
             f"groups: {', '.join(GROUPS)}; shares: {', '.join(map(str, HELDOUT_SHARES))}"
         )
     with one_line_errors():
-        network, people = (
-            open_embeddings(weights, backbone=backbone, folder=cache),
-            read_heldout(heldout_list),
-        )
-        cases = [open_case(network, limited(heldout(root, people, share), max_queries)) for share in shares]
-        results = [result for case in cases for name in chosen for result in GROUPS[name](case)]
+        people = read_heldout(heldout_list)
+        benchmarks = [limited(heldout(root, people, share), max_queries) for share in shares]
+        network = open_embeddings(weights, backbone=backbone, folder=cache)
+        cases = [open_case(network, benchmark) for benchmark in benchmarks]
+        if instead_of is not None:
+            other = open_embeddings(instead_of, backbone=backbone, folder=cache)
+            results = [r for case in cases for r in trainings(case, open_case(other, case.benchmark))]
+        else:
+            results = [result for case in cases for name in chosen for result in GROUPS[name](case)]
     if json_output:
         typer.echo(json.dumps({"model": network.model_id, "rows": [as_row(result) for result in results]}))
         return
@@ -241,7 +254,6 @@ def main(
             one.idea, one.against, f"{one.covered:.0%}", str(percent(one.mAP)), spread(one.gain, sign="+")
         )
     show(table)
-    typer.echo(f"Needs training, not here: {', '.join(NEEDS_TRAINING)}.")
 
 
 def as_row(result: Result) -> dict[str, str | float]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.tracklets import CropEmbedding, TrackletGallery, reconstruction, unit
+from reid.tracklets import CropEmbedding, TrackletGallery, among_known, unit
 
 COHORT = 12
 """Tracklets of each camera that tell how far strangers are there, by FPR; by cosine all of them do."""
+COHORTS = 36
+"""Of all cameras together, about: where there are many, fewer of each."""
 NEAREST = 16
 """Others of a tracklet, nearest by cosine gap, that the FPR distance is computed for."""
 PRIOR_STRANGERS = 4.0
@@ -38,7 +40,7 @@ class PairCalibration:
     def from_dict(cls, notes: Mapping[str, Any] | None) -> PairCalibration:
         """The calibration of pairs among a model's notes; the shipped weights' where it has none."""
         pairs = (notes or {}).get("pairs") or {}
-        return cls(**{field.name: float(pairs[field.name]) for field in fields(cls) if field.name in pairs})
+        return cls(**{f.name: float(pairs[f.name]) for f in fields(cls) if f.name in pairs})
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers, for JSON."""
@@ -51,6 +53,15 @@ class Looks:
 
     crops: Sequence[Sequence[CropEmbedding]]
     cameras: NDArray[np.int64]  # (T,)
+    names: Sequence[int] = ()
+    """Numbers that FPR distances are kept under; left out: the places in this list."""
+    settled: NDArray[np.bool_] | None = None  # (T,)
+    """Those that are not asked about: two of them get no FPR distance."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """(T,) one for each tracklet."""
+        return self.names or range(len(self.crops))
 
     @property
     def vectors(self) -> NDArray[np.float64]:
@@ -63,17 +74,59 @@ def mean_vector(crops: Sequence[CropEmbedding]) -> NDArray[np.float64]:
     return np.asarray(np.mean([crop.pooled.astype(np.float64) for crop in crops], axis=0))
 
 
-def log_odds(looks: Looks, calibration: PairCalibration) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class FprPairs:
+    """FPR distances of pairs of tracklets, each computed once, the later tracklet as the probe."""
+
+    gallery: TrackletGallery = field(default_factory=lambda: TrackletGallery(storage="float32"))
+    """In float32: who explains whom must not show in the answer."""
+    known: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def distances(self, looks: Looks, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(T, T) symmetric distances of the wanted pairs, NaN elsewhere."""
+        names = looks.numbers
+        self.keep(set(names))
+        for name, crops in zip(names, looks.crops, strict=True):
+            if name not in self.gallery.rows:
+                self.gallery.append(name, crops)
+        found = np.full(wanted.shape, np.nan)
+        for row, name in enumerate(names):
+            others = np.flatnonzero(wanted[row, :row]).tolist()
+            self.compare(name, [names[other] for other in others])
+            for other in others:
+                found[row, other] = found[other, row] = self.known[name, names[other]]
+        return found
+
+    def compare(self, name: int, others: Sequence[int]) -> None:
+        """Compute what is not known yet."""
+        fresh = [other for other in others if (name, other) not in self.known]
+        if fresh:
+            distances = among_known(self.gallery, name, fresh).tolist()
+            self.known.update(zip([(name, other) for other in fresh], distances, strict=True))
+
+    def keep(self, names: Set[int]) -> None:
+        """Forget every other tracklet."""
+        gone = self.gallery.rows.keys() - names
+        for name in gone:
+            self.gallery.remove(name)
+        for pair in [pair for pair in self.known if gone.intersection(pair)] if gone else []:
+            del self.known[pair]
+
+
+def log_odds(
+    looks: Looks, calibration: PairCalibration, pairs: FprPairs | None = None
+) -> NDArray[np.float64]:
     """(T, T) symmetric log-odds that two tracklets show one person; the diagonal means nothing.
 
     A distance alone means little on a new site: small pictures are far from everybody, and two cameras differ
     in light. So each distance stands against what is usual between the one tracklet and the other's camera.
+    `pairs` holds the FPR distances that were computed before.
     """
     vectors = looks.vectors
     cosine = 1 - vectors @ vectors.T
     everyone = np.ones(len(cosine), np.bool_)
     near = gap(cosine, looks.cameras, everyone, calibration.stranger_cosine)
-    far = fpr_gap(looks, near, calibration.stranger_fpr)
+    far = fpr_gap(looks, near, calibration.stranger_fpr, pairs or FprPairs())
     return calibration.cosine * near + calibration.fpr * far + calibration.intercept
 
 
@@ -112,13 +165,15 @@ def usual_distance(distances: NDArray[np.float64], typical: float) -> NDArray[np
     return np.asarray((count * median + PRIOR_STRANGERS * typical) / (count + PRIOR_STRANGERS))
 
 
-def fpr_gap(looks: Looks, near: NDArray[np.float64], typical: float) -> NDArray[np.float64]:
+def fpr_gap(looks: Looks, near: NDArray[np.float64], typical: float, pairs: FprPairs) -> NDArray[np.float64]:
     """(T, T) gaps of the FPR distance where one was worth computing, 0 (nothing said) elsewhere."""
     strangers = cohort(looks.cameras)
     wanted = nearest(near) | strangers
     wanted |= wanted.T
+    if looks.settled is not None:
+        wanted &= ~(looks.settled[:, None] & looks.settled)
     np.fill_diagonal(wanted, val=False)
-    distances = fpr_distances(looks, wanted)
+    distances = pairs.distances(looks, wanted)
     gaps = gap(distances, looks.cameras, strangers, typical)
     return np.nan_to_num(gaps, nan=0.0)
 
@@ -133,22 +188,10 @@ def nearest(near: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def cohort(cameras: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(T,) whether a tracklet is one of COHORT spread evenly over its camera's."""
-    chosen = np.zeros(len(cameras), np.bool_)
-    for camera in np.unique(cameras):
+    """(T,) whether a tracklet is one of the cohort, which is spread evenly over each camera's."""
+    chosen, names = np.zeros(len(cameras), np.bool_), np.unique(cameras)
+    most = min(COHORT, -(-COHORTS // max(1, len(names))))
+    for camera in names:
         here = np.flatnonzero(cameras == camera)
-        chosen[here[np.linspace(0, len(here) - 1, min(COHORT, len(here))).round().astype(int)]] = True
+        chosen[here[np.linspace(0, len(here) - 1, min(most, len(here))).round().astype(int)]] = True
     return chosen
-
-
-def fpr_distances(looks: Looks, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(T, T) symmetric FPR distances of the wanted pairs, NaN elsewhere."""
-    gallery = TrackletGallery(storage="float32")  # who explains whom must not show in the answer
-    for number, crops in enumerate(looks.crops):
-        gallery.append(number, crops)
-    found = np.full(wanted.shape, np.nan)
-    for number, crops in enumerate(looks.crops):
-        others = np.flatnonzero(wanted[number] & (np.arange(len(wanted)) > number))
-        if len(others):
-            found[number, others] = found[others, number] = reconstruction(crops, gallery, others.tolist())
-    return found

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.baselines import CellGrid
+from reid.fusion import HEAD_VISIBLE
 from reid.progress import Watch, batches, watch
 from reid.samples import Sample
 from reid.tracklets import CropEmbedding
@@ -45,9 +46,23 @@ class CachedEmbedding:
 class Embeddings:
     """A network that remembers what it has embedded, and in a folder for the next time."""
 
-    def __init__(self, embedder: Embedder, model_id: str, grid: CellGrid, folder: Path | None = None) -> None:
-        """Wrap a network; `grid` is how its cells lie on a crop. Files of other networks are not read."""
+    def __init__(
+        self,
+        embedder: Embedder,
+        model_id: str,
+        grid: CellGrid,
+        folder: Path | None = None,
+        *,
+        visible: float | None = None,
+    ) -> None:
+        """Wrap a network; files of other networks are not read.
+
+        Args:
+            grid: how its cells lie on a crop.
+            visible: the share of every crop that counts as visible, where the foreground does not say it.
+        """
         self.embedder, self.model_id, self.grid, self.folder = embedder, model_id, grid, folder
+        self.visible = visible
         files = sorted(folder.glob(f"{model_id}-*.npz")) if folder is not None and folder.is_dir() else []
         self.known = {digest: one for file in files for digest, one in read(file).items()}
 
@@ -80,7 +95,9 @@ def open_embeddings(weights: Path, *, backbone: Path | None = None, folder: Path
     spec = read_notes(weights).spec
     embedder = load_embedder(weights, backbone=backbone)
     rows, columns = (side // MAP_STRIDE for side in spec.box)
-    return Embeddings(embedder, embedder.model_id, CellGrid(spec.kernels, columns, rows), folder)
+    grid = CellGrid(spec.kernels, columns, rows)
+    visible = None if spec.foreign is None else HEAD_VISIBLE
+    return Embeddings(embedder, embedder.model_id, grid, folder, visible=visible)
 
 
 def embed(embedder: Embedder, samples: Sequence[Sample], watch: Watch, name: str) -> list[CropEmbedding]:

@@ -14,7 +14,8 @@ from rich.table import Table
 from reid.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
 from reid.datasets import HELDOUT_LIST, read_heldout
 from reid.embeddings import Embeddings, open_embeddings
-from reid.methods import Distances, all_distances, shortlisted, shown_heights
+from reid.fpr_gallery import Storage
+from reid.methods import Distances, all_distances, hidden_shares, shortlisted
 from reid.progress import one_line_errors, show, watch
 from reid.published import published
 from reid.rank import Interval, Ranking, bootstrap, gain
@@ -159,6 +160,10 @@ def main(
     swept: Annotated[
         Parameter | None, typer.Option("--sweep", help="FPR alone at several values of a parameter (Fig. 7).")
     ] = None,
+    storage: Annotated[
+        Storage,
+        typer.Option(help="Of the gallery: float32 is exact, int8 within 3e-4."),
+    ] = "float32",
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Only the first queries.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
@@ -175,7 +180,7 @@ def main(
         if len(weights) != 1:
             raise ValueError(f"{len(weights)} weights files: several are only for --sweep alpha and tau")
         network = open_embeddings(weights[0], backbone=backbone, folder=cache)
-        evaluations = [evaluate(b, distances_of(b, network, shortlist)) for b in benchmarks]
+        evaluations = [evaluate(b, distances_of(b, network, shortlist, storage)) for b in benchmarks]
     if json_output:
         typer.echo(json.dumps(as_json(evaluations, network.model_id)))
         return
@@ -183,13 +188,15 @@ def main(
         show(render(evaluation))
 
 
-def distances_of(benchmark: Benchmark, network: Embeddings, shortlist: int | None) -> Distances:
+def distances_of(
+    benchmark: Benchmark, network: Embeddings, shortlist: int | None, storage: Storage
+) -> Distances:
     """The benchmark's distances by every method, or reconstruction only for the nearest."""
     gallery, probes = network.of(benchmark.gallery, "gallery"), network.of(benchmark.queries, "queries")
-    shown = shown_heights(benchmark.queries, network.grid)
+    hidden = hidden_shares(network, benchmark.queries, probes)
     if shortlist is None:
-        return all_distances(probes, gallery, network.grid, watch, shown=shown)
-    return shortlisted(probes, gallery, watch, shown=shown, count=shortlist)
+        return all_distances(probes, gallery, network.grid, watch, hidden=hidden, storage=storage)
+    return shortlisted(probes, gallery, watch, hidden=hidden, count=shortlist, storage=storage)
 
 
 def show_sweep(

@@ -31,7 +31,7 @@ BLOCK_IMAGES = 8
 """Gallery images of one matrix product: its float32 result is squared before it leaves the cache."""
 KERNEL_IMAGES = 32
 """Images that the compiled kernel, which keeps no such result, is called with."""
-NEAR_PAIR = 0.15
+NEAR_PAIR = 0.25
 """The fast path computes pairs nearer than this again: 8 bits are too coarse for two pictures of a moment."""
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.baselines import BASELINES, CellGrid
+from reid.embeddings import Embeddings
 from reid.fpr import prepare, weighted_distances
-from reid.fpr_gallery import PreparedGallery
+from reid.fpr_gallery import PreparedGallery, Storage
 from reid.fusion import fused, hidden_share, shown_height
 from reid.progress import Watch, batches
 from reid.samples import Sample
@@ -27,25 +28,27 @@ def all_distances(
     grid: CellGrid,
     watch: Watch,
     *,
-    shown: Sequence[float],
+    hidden: NDArray[np.floating],
+    storage: Storage = "float32",
 ) -> Distances:
     """(Q, G) distances by the names in METHODS; every gallery picture is scored.
 
     Args:
         grid: how the cells lie on a crop.
-        shown: (Q,) share of a whole body's height that each query has room for.
+        hidden: (Q,) share of a whole body that each query does not show, see `hidden_shares`.
+        storage: of the gallery; `int8` is the fast path of `reid.fpr`.
 
     Raises:
         ValueError: cells of another network, or not of this grid.
     """
     pooled = pooled_distances(queries, gallery)
-    dsr, fpr = reconstruction_distances(queries, prepare([e.cells for e in gallery]), watch)
+    dsr, fpr = reconstruction_distances(queries, prepare([e.cells for e in gallery], storage=storage), watch)
     peers = {name: method(queries, gallery, grid) for name, method in BASELINES.items()}
     return {
         "pooled": pooled,
         "dsr": dsr,
         "fpr": fpr,
-        "fused": fused(pooled, fpr, hidden(queries, shown)),
+        "fused": fused(pooled, fpr, hidden),
         **peers,
     }
 
@@ -55,8 +58,9 @@ def shortlisted(
     gallery: Sequence[CropEmbedding],
     watch: Watch,
     *,
-    shown: Sequence[float],
+    hidden: NDArray[np.floating],
     count: int,
+    storage: Storage = "float32",
 ) -> Distances:
     """As `all_distances`, but reconstruction sees only the `count` nearest by pooled cosine; the rest follow.
 
@@ -65,14 +69,13 @@ def shortlisted(
     """
     pooled = pooled_distances(queries, gallery)
     nearest = np.argsort(pooled, axis=1, kind="stable")[:, :count]
-    prepared = prepare([e.cells for e in gallery])
+    prepared = prepare([e.cells for e in gallery], storage=storage)
     dsr, fpr, both = (pooled + 1_000 for _ in range(3))
-    unseen = hidden(queries, shown)
     for i in watch(range(len(queries)), "distances"):
         places = nearest[i]
         rows = weighted_distances([two_weights(queries[i])], prepared, rows=places.tolist())[:, 0]
         dsr[i, places], fpr[i, places] = rows
-        both[i, places] = fused(pooled[i : i + 1, places], rows[1:], unseen[i : i + 1])[0]
+        both[i, places] = fused(pooled[i : i + 1, places], rows[1:], hidden[i : i + 1])[0]
     return {"pooled": pooled, f"dsr@{count}": dsr, f"fpr@{count}": fpr, f"fused@{count}": both}
 
 
@@ -103,10 +106,24 @@ def two_weights(query: CropEmbedding) -> tuple[NDArray[np.floating], NDArray[np.
     return cells, np.stack([np.ones_like(foreground), foreground])
 
 
-def hidden(queries: Sequence[CropEmbedding], shown: Sequence[float]) -> NDArray[np.float32]:
-    """(Q,) how much of each query is hidden, see `hidden_share`."""
-    shares = [hidden_share(query.foreground, share) for query, share in zip(queries, shown, strict=True)]
-    return np.array(shares, np.float32)
+def hidden_shares(
+    network: Embeddings, queries: Sequence[Sample], probes: Sequence[CropEmbedding]
+) -> NDArray[np.float32]:
+    """(Q,) how much of a whole body each query does not show, by its shape and its embedding."""
+    return hidden(probes, shown_heights(queries, network.grid), network.visible)
+
+
+def hidden(
+    queries: Sequence[CropEmbedding], shown: Sequence[float], visible: float | None = None
+) -> NDArray[np.float32]:
+    """(Q,) see `hidden_share`; `visible` instead of each query's mean foreground where that says nothing."""
+    seen = [visible if visible is not None else mean_foreground(query) for query in queries]
+    return np.array([hidden_share(*shares) for shares in zip(seen, shown, strict=True)], np.float32)
+
+
+def mean_foreground(crop: CropEmbedding) -> float:
+    """Mean probability that a cell of the crop shows the person."""
+    return float(crop.foreground.astype(np.float64).mean())
 
 
 def shown_heights(queries: Sequence[Sample], grid: CellGrid) -> list[float]:

@@ -20,7 +20,7 @@ from reid.baselines import CellGrid
 from reid.benchmarks import Benchmark, Queries, benchmarks_of, limited
 from reid.datasets import HELDOUT_LIST, read_heldout
 from reid.embeddings import open_embeddings
-from reid.methods import all_distances, shown_heights
+from reid.methods import all_distances, hidden_shares
 from reid.progress import one_line_errors, watch
 from reid.samples import Sample
 from reid.tracklets import CropEmbedding
@@ -81,8 +81,8 @@ def ranks(
         benchmark = limited(benchmarks[min(covered, len(benchmarks) - 1)], rows)
         network = open_embeddings(weights, backbone=backbone, folder=cache)
         probes, gallery = network.of(benchmark.queries, "queries"), network.of(benchmark.gallery, "gallery")
-        shown = shown_heights(benchmark.queries, network.grid)
-        distances = all_distances(probes, gallery, network.grid, watch, shown=shown)["fused"]
+        hidden = hidden_shares(network, benchmark.queries, probes)
+        distances = all_distances(probes, gallery, network.grid, watch, hidden=hidden)["fused"]
     save(out, grid_of([ranked_row(benchmark, i, row) for i, row in enumerate(distances)]))
 
 
@@ -154,13 +154,14 @@ def draw_curves(sweeps: Sequence[dict[str, Any]], out: Path) -> None:
     figure = Figure(figsize=(5 * len(sweeps), 3.6), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     for axes, found in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
-        for share in sorted({row["covered"] for row in found["rows"]}):
+        for number, share in enumerate(sorted({row["covered"] for row in found["rows"]})):
             rows = [row for row in found["rows"] if row["covered"] == share]
             values = [str(row[found["sweep"]]) for row in rows]
             for metric, style in (("rank1", "o--"), ("mAP", "s-")):
-                axes.plot(values, [row[metric] for row in rows], style, label=f"{metric}, {share:g}% covered")
+                name = f"{metric}, {share:g}% covered"
+                axes.plot(values, [row[metric] for row in rows], style, color=f"C{number}", label=name)
         axes.set(xlabel=found["sweep"], ylabel="percent", title=found["dataset"])
-        axes.legend(fontsize="x-small")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="x-small")
     out.parent.mkdir(parents=True, exist_ok=True)
     canvas.print_figure(out, dpi=DPI)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 Item = TypeVar("Item")
@@ -32,6 +34,22 @@ def show(table: Table) -> None:
 def watch(items: Sequence[Item], name: str) -> Iterable[Item]:
     """The items, with a progress bar on stderr."""
     return track(items, name, console=Console(stderr=True))
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr; what it gives moves the bar to a share of the work, 0..1."""
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+class AboveBar(logging.Handler):
+    """Log lines on what stderr is at that moment: above the bar while there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 @contextmanager

@@ -12,6 +12,10 @@ CROPS_A_SLOT = 20
 """A person with more crops than this is drawn more than once an epoch."""
 
 
+class TooFewPeople(ValueError):
+    """A training set has fewer people than a batch."""
+
+
 class PeopleSampler:
     """Batches of `people` x `crops` sample numbers, any of which can be asked for by its step."""
 
@@ -22,14 +26,14 @@ class PeopleSampler:
             identities: the person of each sample.
 
         Raises:
-            ValueError: fewer people than a batch needs.
+            TooFewPeople: fewer than a batch needs.
         """
         by_person: dict[str, list[int]] = defaultdict(list)
         for index, identity in enumerate(identities):
             by_person[identity].append(index)
         self.members = [np.array(by_person[person]) for person in sorted(by_person)]
         if len(self.members) < people:
-            raise ValueError(f"{len(self.members)} people, a batch needs {people}")
+            raise TooFewPeople(f"{len(self.members)} people, a batch needs {people}")
         self.people, self.crops, self.seed = people, crops, seed
         self.slots = np.array(
             [person for person, own in enumerate(self.members) for _ in range(-(-len(own) // CROPS_A_SLOT))]

@@ -212,10 +212,30 @@ def reconstruction(
     mine = PreparedGallery(gallery.prepared.channels)
     for crop in probe:
         mine.append(crop.cells)
+    return set_distances(probe, mine, range(len(probe)), gallery, identities)
+
+
+def among_known(gallery: TrackletGallery, identity: int, others: Sequence[int]) -> NDArray[np.float64]:
+    """(I,) the same from one identity of the gallery to others of it, whose crops are prepared already."""
+    if gallery.prepared is None:
+        raise ValueError("the gallery is empty")
+    rows = gallery.rows[identity]
+    return set_distances([gallery.crops[row] for row in rows], gallery.prepared, rows, gallery, others)
+
+
+def set_distances(
+    probe: Sequence[CropEmbedding],
+    prepared: PreparedGallery,
+    own: Sequence[int],
+    gallery: TrackletGallery,
+    identities: Sequence[int],
+) -> NDArray[np.float64]:
+    """(I,) distances of a probe, which is `prepared` in the rows `own`, to identities of a gallery."""
+    assert gallery.prepared is not None
     rows = [gallery.nearest_rows(probe, identity) for identity in identities]
     flat = [row for part in rows for row in part]
     forward = distance([as_probe(crop) for crop in probe], gallery.prepared, rows=flat)  # (K, R)
-    backward = distance([as_probe(gallery.crops[row]) for row in flat], mine)  # (R, K)
+    backward = distance([as_probe(gallery.crops[row]) for row in flat], prepared, rows=list(own))  # (R, K)
     pairs = (forward.astype(np.float64) + backward.T) / 2
     parts = np.split(pairs, np.cumsum([len(part) for part in rows])[:-1], axis=1)
     return np.array([nearest_mean(part) for part in parts])

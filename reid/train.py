@@ -37,8 +37,11 @@ from reid.foreign import ForeignMismatch
 from reid.initialise import InitialWeightsMismatch, begin
 from reid.masks import MaskMissing
 from reid.objective import Judged, loss_terms
-from reid.recipe import Optimiser, Recipe, RecipeError, load_recipe
+from reid.optimiser import make_optimiser, set_rates
+from reid.progress import AboveBar, progress_bar
+from reid.recipe import Recipe, RecipeError, load_recipe
 from reid.recipe_batches import make_batches
+from reid.samplers import TooFewPeople
 from reid.teacher import TeacherMissing
 from reid.trainee import Trainee
 
@@ -64,6 +67,7 @@ EXPECTED = (
     MaskMissing,
     RecipeError,
     TeacherMissing,
+    TooFewPeople,
     TrainingDiverged,
 )
 """What one line explains better than a traceback."""
@@ -127,21 +131,28 @@ def fit(
         restore(out / CHECKPOINT, run, recipe)
     cut_log(out / LOG, run.step)
     before = time.monotonic() - run.elapsed_s
-    for batch in remaining(batches, run.step, loaders):
-        fraction = run.step / recipe.steps if hours is None else run.elapsed_s / (hours * 3600)
-        if fraction >= 1 or stopped():
-            break
-        set_rates(run.optimiser, recipe.optimiser, run.step, fraction)
-        advance(run, batch.to(device), recipe, out)
-        run.elapsed_s = time.monotonic() - before
-        if run.step % LOG_EVERY_STEPS == 0:
-            report(out, run)
-        if run.step % SAVE_EVERY_STEPS == 0:
-            save(out, run, recipe)
+    with progress_bar(recipe.model.name) as show_share:
+        for batch in remaining(batches, run.step, loaders):
+            fraction = share_done(run, recipe, hours)
+            if fraction >= 1 or stopped():
+                break
+            set_rates(run.optimiser, recipe.optimiser, run.step, fraction)
+            advance(run, batch.to(device), recipe, out)
+            run.elapsed_s = time.monotonic() - before
+            show_share(share_done(run, recipe, hours))
+            if run.step % LOG_EVERY_STEPS == 0:
+                report(out, run)
+            if run.step % SAVE_EVERY_STEPS == 0:
+                save(out, run, recipe)
     if not stopped():
         report(out, run)
     save(out, run, recipe)
     return weights_path(out, recipe)
+
+
+def share_done(run: Run, recipe: Recipe, hours: float | None) -> float:
+    """How much of a run is over: of its time where that is limited, else of its steps."""
+    return run.step / recipe.steps if hours is None else run.elapsed_s / (hours * 3600)
 
 
 def begin_run(trainee: Trainee, recipe: Recipe, device: torch.device) -> Run:
@@ -207,28 +218,6 @@ def ignore_interrupts(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def make_optimiser(trainee: Trainee, settings: Optimiser) -> torch.optim.Optimizer:
-    """AdamW with two rates: what begins from given weights or directions, and what begins new."""
-    new = [*trainee.net.foreground.parameters(), *trainee.neck.parameters(), *trainee.classifier.parameters()]
-    new_ids = {id(parameter) for parameter in new}
-    known = [p for p in trainee.parameters() if p.requires_grad and id(p) not in new_ids]
-    rate = settings.learning_rate
-    peaks = ((known, rate), ([p for p in new if p.requires_grad], rate * settings.head_factor))
-    groups: list[dict[str, Any]] = [{"params": params, "peak": peak, "lr": peak} for params, peak in peaks]
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-
-
-def set_rates(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int, fraction: float) -> None:
-    """Linear warm-up by steps, then the schedule by the fraction of the run that is over."""
-    if settings.schedule == "cosine":
-        factor = 0.5 + 0.5 * math.cos(math.pi * fraction)
-    else:
-        factor = 0.1 ** sum(fraction >= milestone for milestone in settings.milestones)
-    factor *= min(1.0, (step + 1) / settings.warmup_steps)
-    for group in optimiser.param_groups:
-        group["lr"] = group["peak"] * factor
-
-
 def report(out: Path, run: Run) -> None:
     """One line to the log and to the CSV, and the curves drawn again; nothing if nothing is new."""
     if not run.totals:
@@ -236,6 +225,12 @@ def report(out: Path, run: Run) -> None:
     row = append_row(out / LOG, run.step, run.elapsed_s, run.totals)
     log.info("step %d, %.0f s (%.1f s a step): %s", run.step, run.elapsed_s, run.elapsed_s / run.step, row)
     draw_curves(out / LOG, out / PICTURE)
+
+
+def one_line(error: Exception) -> str:
+    """The error's message; of one that torch brings from a loader's process, only its last line."""
+    last = str(error).rstrip().splitlines()[-1]
+    return last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")
 
 
 def stop_on_signals() -> Callable[[], bool]:
@@ -256,7 +251,9 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Receives checkpoint, log and weights: work/RECIPE.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=0, help="Instead of the recipe's; 0: only what training begins as.")
+    ] = None,
     hours: Annotated[
         float | None, typer.Option(help="Stop after this long, the schedule fitted to it.")
     ] = None,
@@ -266,7 +263,9 @@ def main(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
 ) -> None:
     """Trains the FPR network of a recipe."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[AboveBar()]
+    )
     torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -288,7 +287,7 @@ def main(
             stopped=stopped,
         )
     except EXPECTED as error:
-        log.error("%s", error)
+        log.error("%s", one_line(error))
         raise typer.Exit(1) from error
     if stopped():
         log.info("stopped; --resume goes on from %s", folder / CHECKPOINT)

@@ -29,7 +29,7 @@ AV = {"sources", "containers", "connect_errors", "render", "demo.scene", "live.c
 ONLY_IN = {
     "zmq": {"pipeline.channels"},
     "ultralytics": {"pipeline.yolo"},
-    "openvino": {"pipeline.yolo", "reid.foreign", "reid.teacher", "reid.openvino_weights", "reid.export"},
+    "openvino": {"pipeline.yolo", "reid.export", "reid.openvino_core"},
     "typer": {
         "pipeline.train_detector",
         "reid.train",

@@ -20,6 +20,7 @@ from reid.ablation import (
     nearest_mean,
     open_case,
     redrawn,
+    trainings,
     twice_as_high,
     upper_half,
 )
@@ -91,3 +92,9 @@ def test_half_bodies_and_stretched_ones_have_the_sizes_they_say() -> None:
     half = redrawn(sample(1, 1, 1), upper_half)
     assert half.image.shape == (32, 32, 3)
     assert redrawn(half, twice_as_high).image.shape == (64, 32, 3)
+
+
+def test_a_training_gains_nothing_over_itself_and_something_over_noise(case: Case) -> None:
+    noise = replace(case, fpr=np.random.default_rng(0).random(case.fpr.shape, np.float32))
+    assert [result.gain.mean for result in trainings(case, case)] == [0, 0, 0]
+    assert [result.gain.mean > 0 for result in trainings(case, noise)] == [False, True, True]

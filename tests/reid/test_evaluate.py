@@ -62,7 +62,7 @@ def distances(benchmark: Benchmark) -> Distances:
     queries, gallery = (
         embed(ColourEmbedder(), part, quiet, "") for part in (benchmark.queries, benchmark.gallery)
     )
-    return all_distances(queries, gallery, GRID, quiet, shown=[1.0] * len(queries))
+    return all_distances(queries, gallery, GRID, quiet, hidden=np.full(len(queries), 0.4))
 
 
 def evaluated(benchmark: Benchmark) -> Evaluation:
@@ -100,16 +100,24 @@ def test_several_covered_shares_stand_in_one_list_of_rows() -> None:
 def test_a_shortlist_as_long_as_the_gallery_changes_no_order() -> None:
     queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
     whole, short = (
-        all_distances(queries, gallery, GRID, quiet, shown=[1.0] * 5),
-        shortlisted(queries, gallery, quiet, shown=[1.0] * 5, count=5),
+        all_distances(queries, gallery, GRID, quiet, hidden=np.full(5, 0.4)),
+        shortlisted(queries, gallery, quiet, hidden=np.full(5, 0.4), count=5),
     )
     for name in ("dsr", "fpr", "fused"):
         np.testing.assert_array_equal(whole[name].argsort(1), short[f"{name}@5"].argsort(1))
 
 
+def test_the_fast_path_gives_the_same_order() -> None:
+    queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
+    fast = all_distances(queries, gallery, GRID, quiet, hidden=np.full(5, 0.4), storage="int8")
+    exact = distances(MADE)
+    for name in ("dsr", "fpr", "fused"):
+        np.testing.assert_array_equal(fast[name].argsort(1)[:, 0], exact[name].argsort(1)[:, 0])
+
+
 def test_what_is_not_on_the_shortlist_follows_in_the_order_of_pooled_cosine() -> None:
     queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
-    found = shortlisted(queries, gallery, quiet, shown=[1.0] * 5, count=2)
+    found = shortlisted(queries, gallery, quiet, hidden=np.full(5, 0.4), count=2)
     orders = found["pooled"].argsort(1), found["fpr@2"].argsort(1)
     np.testing.assert_array_equal(orders[0][:, 2:], orders[1][:, 2:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid.fusion import fpr_weight, fused, hidden_share, shown_height, standardized
+from reid.fusion import HEAD_VISIBLE, fpr_weight, fused, hidden_share, shown_height, standardized
 
 RNG = np.random.default_rng(0)
 POOLED, FPR = RNG.random((3, 9), np.float32), RNG.random((3, 9), np.float32)
@@ -48,9 +48,12 @@ def test_a_probe_is_fused_the_same_alone_and_among_others() -> None:
 
 
 def test_the_hidden_share_is_what_the_foreground_leaves_of_a_whole_body() -> None:
-    foreground = np.array([1, 0.5, 0, 0.5], np.float16)
-    assert hidden_share(foreground, 1.0) == 0.5
-    assert hidden_share(foreground, 0.5) == 0.75
+    assert (hidden_share(0.5, 1.0), hidden_share(0.5, 0.5)) == (0.5, 0.75)
+
+
+def test_a_head_counts_half_in_full_view_and_more_on_half_bodies() -> None:
+    hidden = np.array([hidden_share(HEAD_VISIBLE, shown) for shown in (1.0, 0.5)])
+    np.testing.assert_allclose(fpr_weight(hidden), [0.5, 1.25], rtol=1e-6)
 
 
 def test_a_crop_half_as_high_has_room_for_half_a_body() -> None:

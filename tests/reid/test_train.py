@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import signal
 import subprocess
@@ -20,10 +21,12 @@ from reid.curves import cut_log
 from reid.initialise import InitialWeightsMismatch, begin, initialise
 from reid.model import FPRNet
 from reid.objective import TERMS
+from reid.optimiser import make_optimiser, set_rates
+from reid.progress import AboveBar, progress_bar
 from reid.recipe import CropSize, LossWeights, Optimiser
 from reid.spec import ModelSpec
 from reid.teacher import TeacherStale, load_cache
-from reid.train import TrainingDiverged, begin_run, make_optimiser, set_rates, stop_on_signals, update
+from reid.train import TrainingDiverged, begin_run, stop_on_signals, update
 from reid.weights import load_weights, read_notes
 from tests.reid.tiny_training import run, tiny_batches, tiny_recipe, tiny_samples, tiny_teacher
 
@@ -43,6 +46,20 @@ def test_a_run_leaves_weights_that_load_a_log_and_its_curves(tmp_path: Path) -> 
     rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert rows[-1]["step"] == "3" and float(rows[-1]["loss"]) > 0
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_of_no_steps_leaves_what_training_begins_as(tmp_path: Path) -> None:
+    batches = tiny_batches(tiny_recipe(steps=0), tmp_path)
+    first = begin(batches.recipe, batches, NOWHERE)
+    kept = load_weights(run(batches, tmp_path, trainee=first)).state_dict()
+    assert all(torch.allclose(kept[k], v, atol=1e-3, rtol=1e-3) for k, v in first.net.state_dict().items())
+
+
+def test_a_log_line_stands_by_itself_beside_the_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("tiny") as show_share:
+        show_share(0.5)
+        AboveBar().emit(logging.makeLogRecord({"msg": "step 1"}))
+    assert "step 1" in capsys.readouterr().err.splitlines()
 
 
 def test_a_killed_run_writes_the_rows_after_its_checkpoint_again(tmp_path: Path) -> None:
