@@ -60,7 +60,7 @@ def run(
 ) -> None:
     """Read recordings or watch live cameras: detect, track and link everyone in them into a database.
 
-    Live cameras are watched until Ctrl-C.
+    Live cameras (rtsp, rtsps, http, https; /dev/video0 is untested) are watched until Ctrl-C.
 
     Example: run_pipeline.py run entrance.mp4 hall.mp4 --db out.db
     """

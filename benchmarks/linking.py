@@ -2,6 +2,10 @@
 
     python benchmarks/linking.py [--json] [--nlpr DB --pets DB]
 
+Online means: the identity of each tracklet as it was known so many seconds of video after it closed; at 0 s
+the first answer, from 5 s on that of the look-back (`pipeline/lookback.py`), which may correct it for 120 s.
+The stored tracklets go through the online matcher again, in the order of a run, on which alone it depends.
+
 Peers: yolo11n at 640 px on every frame, ultralytics' ByteTrack and BoT-SORT as they come, the mean vector of
 each track by person-reidentification-retail-0277 or osnet_x0_25_msmt17, average-linkage clustering by cosine
 distance, its threshold the best one for them on this very clip. Their tracks are kept under work/peers.
@@ -16,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,12 +36,16 @@ from scipy.cluster.hierarchy import fcluster, linkage
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from pipeline.config import Config  # noqa: E402
 from pipeline.evaluate.evaluation import Evaluation, Judged, evaluate, judge, measure  # noqa: E402
 from pipeline.evaluate.found import Found, read_found  # noqa: E402
 from pipeline.evaluate.labels import labels  # noqa: E402
 from pipeline.evaluate.tracking import across_idf1  # noqa: E402
 from pipeline.evaluate.truth import CameraTruth, read_truth  # noqa: E402
-from pipeline.store import open_store  # noqa: E402
+from pipeline.lookback import EVERY_NS  # noqa: E402
+from pipeline.match import Sighting  # noqa: E402
+from pipeline.match_worker import open_matcher  # noqa: E402
+from pipeline.store import Store, open_store  # noqa: E402
 from pipeline.versions import versions  # noqa: E402
 
 SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
@@ -47,6 +56,9 @@ PETS_FRAMES = range(320)
 """Of which the truth is complete."""
 PEER_CACHE = ROOT / "work/peers"
 THRESHOLDS = np.arange(0.1, 0.9, 0.01)
+ONLINE_S = (0, 5, 10, 30, 60, 120)
+"""Of which the one at `PROMISED_S` must reach what is demanded online."""
+PROMISED_S = 10
 START = "2026-01-31T08:00:00Z"
 """Any day will do: the clip's cameras are synchronised, and a user would say so."""
 
@@ -138,15 +150,48 @@ def stored_versions(database: Path) -> list[Any]:
 
 
 def ours(database: Path) -> Iterator[Row]:
-    """What the newest online and the newest offline version say."""
+    """What is known online, sooner and later, and what the newest offline version says."""
     newest = {version.kind: version.version for version in stored_versions(database)}
-    for kind in ("online", "recluster"):
-        if kind in newest:
-            name = "this program, " + {"online": "online", "recluster": "offline"}[kind]
-            with open_store(database) as store:
-                found = read_found(store)
-                measured = evaluate(store, nlpr_truth(), coverage="partial", version=newest[kind])
-            yield row(name, measured, sum(len(part.tracks) for part in found.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.db"
+        shutil.copy(database, copy)
+        with open_store(copy, write=True) as store:
+            boxes = sum(len(part.tracks) for part in read_found(store).values())
+            told = {f"online, {s} s": known_after(said, s) for said in [replayed(store)] for s in ONLINE_S}
+            numbers = {name: stored(store, claims) for name, claims in told.items()}
+            for name, number in [*numbers.items(), ("offline", newest["recluster"])]:
+                measured = evaluate(store, nlpr_truth(), coverage="partial", version=number)
+                yield row(f"this program, {name}", measured, boxes)
+
+
+Told = dict[int, list[tuple[int, Sighting]]]
+"""By tracklet, what was said of it: when (event time since it closed, ns), and what."""
+
+
+def replayed(store: Store) -> Told:
+    """All that the online matcher says while these tracklets close one after the other."""
+    matcher = open_matcher(store, Config(), store.newest_model(), store.new_identity)
+    told: Told = {}
+    closed_ns: dict[int, int] = {}
+    for tracklet in store.tracklets():
+        closed_ns[tracklet.id] = now_ns = tracklet.due_ns
+        for claim in matcher.update(tracklet):
+            told.setdefault(claim.tracklet, []).append((now_ns - closed_ns[claim.tracklet], claim))
+    for claim in matcher.advance(None):
+        told[claim.tracklet].append((now_ns + EVERY_NS - closed_ns[claim.tracklet], claim))
+    return told
+
+
+def known_after(told: Told, seconds: int) -> list[Sighting]:
+    """The last claim about each tracklet within so many seconds after it closed."""
+    return [[claim for after_ns, claim in said if after_ns <= seconds * 1e9][-1] for said in told.values()]
+
+
+def stored(store: Store, claims: list[Sighting]) -> int:
+    """A new identity version with these claims."""
+    version = store.new_version("online")
+    store.add_sightings(version, claims)
+    return version
 
 
 def nlpr_truth() -> dict[str, CameraTruth]:
@@ -274,14 +319,13 @@ def pets_row(name: str, measured: Evaluation) -> PetsRow:
 def check(rows: list[Row], pets: list[PetsRow]) -> list[tuple[str, bool, str]]:
     """Each demand: name, whether it is met, and in words."""
     found = {one.name: one for one in rows}
-    online, offline = found["this program, online"], found.get("this program, offline")
+    online, offline = found[f"this program, online, {PROMISED_S} s"], found["this program, offline"]
     boxes = online.boxes / max(1, found["bytetrack + retail-0277"].boxes)
-    best = offline or online
     return [
-        at_least("MTMC IDF1 offline", offline.idf1 if offline else None, 0.92),
-        at_least("MTMC IDF1 online", online.idf1, 0.88),
-        at_least("pair precision", best.precision, 0.95),
-        at_least("pair recall", best.recall, 0.85),
+        at_least("MTMC IDF1 offline", offline.idf1, 0.92),
+        at_least(f"MTMC IDF1 {PROMISED_S} s", online.idf1, 0.88),
+        at_least("pair precision", offline.precision, 0.95),
+        at_least("pair recall", offline.recall, 0.85),
         at_least("detection recall", online.detection_recall, 0.95),
         ("boxes", boxes <= 1.15, f"{boxes:.2f}x the peer's (<= 1.15x)"),
         at_least("pets09 HOTA", pets[0].hota, 0.62),

@@ -19,6 +19,8 @@ from tests.rtsp.server import Login, RtspServer
 
 DETECTION_FPS = 5
 PASSWORD = "p@s.s%40ä:/"
+IDENTITIES = 50
+"""So that the gallery is full after some minutes: growing up to its limit is no leak."""
 BACKOFF_CAP_S = 4.0
 """The default is 30 s; the faults follow each other too soon for the wait to be reset."""
 
@@ -33,6 +35,8 @@ class Site:
     relay: TcpRelay
     loss: UdpRelay
     clips: dict[str, Path]
+    patience: float = 1.0
+    """Time limits are longer by this, on a machine that is busy with other things."""
 
     def fps(self, camera: str) -> float:
         """Frames a second that a camera sends when all is well."""
@@ -143,7 +147,7 @@ MATCHER = "matcher killed"
 
 
 @contextmanager
-def open_site(folder: Path) -> Iterator[Site]:
+def open_site(folder: Path, patience: float = 1.0) -> Iterator[Site]:
     """The cameras and a run that watches them, all live.
 
     `healthy` has its own server; `faulty` is behind a relay and asks for a password; `udp` sends datagrams.
@@ -163,11 +167,12 @@ def open_site(folder: Path) -> Iterator[Site]:
             {"name": "faulty", "source": relay.url("cam"), **references},
             {"name": "udp", "source": loss.url("cam"), "transport": "udp"},
         ]
-        settings = {"live": {"fps": DETECTION_FPS, "backoff_cap_s": BACKOFF_CAP_S}}
+        live = {"fps": DETECTION_FPS, "backoff_cap_s": BACKOFF_CAP_S}
+        settings = {"live": live, "matcher": {"identities": IDENTITIES}}
         secrets = {"CAM_USER": login.user, "CAM_PASSWORD": PASSWORD}
         with LiveRun(cameras, folder, settings=settings, environment=secrets) as run:
-            run.wait_live()
-            yield Site(run, healthy, faulty, relay, loss, clips)
+            run.wait_live(patience)
+            yield Site(run, healthy, faulty, relay, loss, clips, patience)
 
 
 def make_clips(folder: Path) -> dict[str, Path]:

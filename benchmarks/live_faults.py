@@ -1,6 +1,6 @@
 """What a live run does when cameras fail in every way: each fault against a real RTSP server.
 
-    python benchmarks/live_faults.py [--json] [--only NAME ...]
+    python benchmarks/live_faults.py [--json] [--only NAME ...] [--patience TIMES]
 
 One run watches three cameras: one that stays healthy and must lose nothing, one that fails (RTSP over TCP,
 through a relay), one over UDP. For each fault: after how long the status told it, after how long detection
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from live_cameras import FAULTS, MATCHER, Fault, open_site
+from live_cameras import FAULTS, MATCHER, Fault, Site, open_site
 from live_judging import Row, end_of, matcher_row, row_of
 
 from tests.rtsp.server import missing_packages
@@ -30,13 +30,14 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="rows whose name begins so")
+    parser.add_argument("--patience", type=float, default=1.0, help="time limits are longer by this")
     arguments = parser.parse_args()
     if missing_packages():
         raise SystemExit(missing_packages())
     chosen = [f for f in FAULTS if not arguments.only or f.name.startswith(tuple(arguments.only))]
     with_matcher = not arguments.only or MATCHER.startswith(tuple(arguments.only))
-    with tempfile.TemporaryDirectory() as folder:
-        rows, closing = matrix(Path(folder), chosen, with_matcher=with_matcher)
+    with tempfile.TemporaryDirectory() as folder, open_site(Path(folder), arguments.patience) as site:
+        rows, closing = matrix(site, chosen, with_matcher=with_matcher)
     failed = [row.fault for row in rows if row.problems] + list(closing["problems"])
     if arguments.json:
         print(json.dumps({"rows": [asdict(row) for row in rows], "end": closing, "failed": failed}, indent=2))
@@ -47,12 +48,11 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def matrix(folder: Path, faults: list[Fault], *, with_matcher: bool) -> tuple[list[Row], dict[str, Any]]:
+def matrix(site: Site, faults: list[Fault], *, with_matcher: bool) -> tuple[list[Row], dict[str, Any]]:
     """Every fault in one run, one after the other; and how the run ended."""
-    with open_site(folder) as site:
-        rows = [say(row_of(fault, site)) for fault in faults]
-        rows += [say(matcher_row(site))] if with_matcher else []
-        return rows, end_of(site.run)
+    rows = [say(row_of(fault, site)) for fault in faults]
+    rows += [say(matcher_row(site))] if with_matcher else []
+    return rows, end_of(site.run, site.patience)
 
 
 def say(row: Row) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ IN_FLIGHT = 12
 SETTLE_S = 60.0
 HOLD_S = 8.0
 """How long a fault lasts that the camera must live through."""
+CLOSED_S = 10.0
 STORED_S = 40.0
 """Someone walks through the picture at least this often."""
 
@@ -52,6 +53,7 @@ class Count:
 def row_of(fault: Fault, site: Site) -> Row:
     """Do one fault, repair it, and count."""
     run, problems = site.run, settle(site, fault.camera)
+    fault = replace(fault, told_s=fault.told_s * site.patience, back_s=fault.back_s * site.patience)
     fps = site.fps(fault.camera) * fault.rate
     before, healthy = count(run, fault.camera), count(run, "healthy")
     sent = site.healthy.sent("cam")
@@ -63,7 +65,7 @@ def row_of(fault: Fault, site: Site) -> Row:
         problems.append(f"did not stay live: {told}")
     during = count(run, fault.camera)
     if not fault.told_as:
-        problems += starved(before, during, min(DETECTION_FPS, fps))
+        problems += starved(before, during, min(DETECTION_FPS, fps) / site.patience)
     fault.repair(site)
     back_s = run.wait(lambda r: goes_on(r[fault.camera], during), fault.back_s)
     if back_s is None:
@@ -80,9 +82,9 @@ def settle(site: Site, camera: str) -> list[str]:
 
     def settled(reports: dict[str, dict[str, Any]]) -> bool:
         report = reports[camera]
-        return report["state"] == "live" and report["fps_detected"] > 0.9 * DETECTION_FPS
+        return report["state"] == "live" and report["fps_detected"] > 0.9 * DETECTION_FPS / site.patience
 
-    waited = site.run.wait(settled, SETTLE_S)
+    waited = site.run.wait(settled, SETTLE_S * site.patience)
     return ["was not well before the fault"] if waited is None else []
 
 
@@ -126,28 +128,29 @@ def healthy_loss(site: Site, sent: int, before: Count) -> tuple[int, list[str]]:
     missing = site.healthy.sent("cam") - sent - (after.frames_in - before.frames_in)
     due = round((after.at_s - before.at_s) * DETECTION_FPS)
     undetected = max(0, due - (after.detected - before.detected) - 2)
-    problems = [f"the healthy camera missed {missing} frames"] if missing > IN_FLIGHT else []
+    in_flight = IN_FLIGHT * site.patience
+    problems = [f"the healthy camera missed {missing} frames"] if missing > in_flight else []
     if undetected or after.dropped > before.dropped:
         dropped = after.dropped - before.dropped
         problems.append(f"the healthy camera: {undetected} of {due} not detected, {dropped} dropped")
     if after.reconnects != before.reconnects:
         problems.append("the healthy camera was connected anew")
-    lost = missing if missing > IN_FLIGHT else 0
+    lost = missing if missing > in_flight else 0
     return max(0, lost) + undetected + after.dropped - before.dropped, problems
 
 
 def matcher_row(site: Site) -> Row:
     """Kill the match worker: another takes over, with the gallery from the store."""
-    run = site.run
-    until(lambda: linked(run) > 0, STORED_S)
+    run, stored_s = site.run, STORED_S * site.patience
+    until(lambda: linked(run) > 0, stored_s)
     healthy = count(run, "healthy")
     sent = site.healthy.sent("cam")
     pid, tracklets = run.status()["processes"]["match"], stored(run)
     people = run.rows("SELECT max(id) FROM identities")[0][0] or 0
     site.kill_matcher()
-    told_s = until(lambda: run.status().get("processes", {}).get("match", pid) != pid, 10)
-    back_s = until(lambda: stored(run) > tracklets, STORED_S)
-    known = until(lambda: linked(run, after=tracklets, people=people) > 0, STORED_S)
+    told_s = until(lambda: run.status().get("processes", {}).get("match", pid) != pid, stored_s)
+    back_s = until(lambda: stored(run) > tracklets, stored_s)
+    known = until(lambda: linked(run, after=tracklets, people=people) > 0, stored_s)
     problems = ["no new matcher"] if told_s is None else []
     problems += ["nothing was stored any more"] if back_s is None else []
     problems += ["nobody known from before was recognised"] if known is None else []
@@ -180,7 +183,7 @@ def until(condition: Callable[[], bool], timeout_s: float) -> float | None:
     return None
 
 
-def end_of(run: LiveRun) -> dict[str, Any]:
+def end_of(run: LiveRun, patience: float = 1.0) -> dict[str, Any]:
     """Stop the run and look at what it left: time, exit code, leftovers, passwords, order of times."""
     children = [process for process in run.processes()[1:] if not zombie(process)]
     arguments = [" ".join(process.cmdline()) for process in children]
@@ -197,7 +200,7 @@ def end_of(run: LiveRun) -> dict[str, Any]:
         "SELECT count(*) FROM boxes a JOIN boxes b ON a.tracklet = b.tracklet AND b.frame > a.frame "
         "AND b.time_ns <= a.time_ns"
     )[0][0]
-    problems = [f"closing took {stop_s:.1f} s"] if stop_s > 10 else []
+    problems = [f"closing took {stop_s:.1f} s"] if stop_s > CLOSED_S * patience else []
     problems += [f"exit code {run.process.returncode}"] if run.process.returncode not in (0, 130) else []
     problems += [f"processes left: {alive}"] if alive else []
     problems += [f"password in {name}" for name in leaks]

@@ -63,7 +63,7 @@ class Load:
     """From there to its sighting."""
     linked_p95_s: float
     newcomer_p50_s: float
-    """From the first frame of a presence to its first sighting."""
+    """From the first frame of a presence to its first sighting, as `query` shows it."""
     newcomer_p95_s: float
     fps_in: float
     """Per camera."""
@@ -113,6 +113,7 @@ def measure(clips: list[Path], cameras: int, seconds: float) -> Load:
         entries = [{"name": name, "source": server.url(name)} for name in names]
         with LiveRun(entries, Path(folder)) as run:
             run.wait_live()
+            print(f"{cameras} cameras live: measuring for {seconds:.0f} s", file=sys.stderr, flush=True)
             time.sleep(WARM_S)
             return watch(run, seconds)
 

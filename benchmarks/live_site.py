@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import repeat
@@ -113,13 +114,13 @@ class LiveRun:
             time.sleep(POLL_S)
         return None
 
-    def wait_live(self) -> None:
-        """Until every camera is live and detected."""
+    def wait_live(self, patience: float = 1.0) -> None:
+        """Until every camera is live and detected, `patience` times as long as that may take."""
 
         def live(reports: dict[str, dict[str, Any]]) -> bool:
             return all(r["state"] == "live" and r["frames_detected"] > 0 for r in reports.values())
 
-        if self.wait(live, START_S) is None:
+        if self.wait(live, START_S * patience) is None:
             raise SystemExit(f"not every camera came up: {self.cameras()}\n{self.words()}")
 
     def fresh(self, camera: str) -> dict[str, Any]:
@@ -144,14 +145,21 @@ class LiveRun:
 
 
 def memory_bytes(run: LiveRun) -> int:
-    """Resident memory of the whole run, what its processes share counted once."""
-    total = 0
+    """Private memory of the whole run: our part of shared pages grows whenever another program ends."""
+    return sum(memory_by_worker(run).values())
+
+
+def memory_by_worker(run: LiveRun) -> dict[str, int]:
+    """The same by worker; `captures` are all below the camera workers, `run` is the supervisor."""
+    names = {number: name for name, number in run.status().get("processes", {}).items()}
+    names[run.process.pid] = "run"
+    held: Counter[str] = Counter()
     for process in run.processes():
         try:
-            total += process.memory_full_info().pss
+            held[names.get(process.pid, "captures")] += process.memory_full_info().uss
         except psutil.Error:
             continue
-    return total
+    return dict(held)
 
 
 def camera_clip(

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 from live_cameras import FAULTS, Site, open_site
 from live_judging import end_of, settle
-from live_site import LiveRun, memory_bytes
+from live_site import LiveRun, memory_by_worker
 
 from tests.rtsp.server import missing_packages
 
@@ -49,11 +49,17 @@ class Sample:
     """What the run holds at one moment."""
 
     at_s: float
-    memory_bytes: int
+    workers: dict[str, int]
+    """Bytes of memory by worker."""
     files: int
     """Open descriptors, sockets among them."""
     processes: int
     threads: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of the whole run."""
+        return sum(self.workers.values())
 
 
 def main() -> int:
@@ -101,9 +107,16 @@ def soak(site: Site, seconds: float, chance: random.Random) -> tuple[list[Sample
         rest(chance.uniform(*REST_S))
         fault.inject(site)
         done[fault.name] += 1
+        say(fault.name, samples[-1])
         rest(chance.uniform(*FAULT_S))
         fault.repair(site)
     return samples, done
+
+
+def say(fault: str, last: Sample) -> None:
+    """Tell on stderr how far the soak is."""
+    held = f"{last.memory_bytes / 1e6:.0f} MB, {last.files} files, {last.processes} processes"
+    print(f"{last.at_s / 60:5.1f} min: {held}; {fault}", file=sys.stderr, flush=True)
 
 
 def sample(run: LiveRun, at_s: float) -> Sample:
@@ -116,7 +129,7 @@ def sample(run: LiveRun, at_s: float) -> Sample:
             alive += 1
         except psutil.Error:
             continue
-    return Sample(at_s, memory_bytes(run), files, alive, threads)
+    return Sample(at_s, memory_by_worker(run), files, alive, threads)
 
 
 def judged(samples: list[Sample]) -> dict[str, Any]:
@@ -127,25 +140,29 @@ def judged(samples: list[Sample]) -> dict[str, Any]:
         first, last = (int(np.median(part)) for part in np.array_split(counts, 4)[::3])
         if last > first + 2:
             problems.append(f"{name} grew from {first} to {last}")
-    slope_mb_h, error_mb_h = memory_slope([s for s in samples if s.at_s > WARM_S])
+    warm = [s for s in samples if s.at_s > WARM_S]
+    at_s = np.array([s.at_s for s in warm])
+    slope_mb_h, error_mb_h = memory_slope(at_s, [s.memory_bytes for s in warm])
+    names = sorted(samples[-1].workers)
+    slopes = {name: memory_slope(at_s, [s.workers.get(name, 0) for s in warm]) for name in names}
     if (slope_mb_h - SURE * error_mb_h) > LIMIT_MB_H:
         problems.append(f"memory grows by {slope_mb_h:.1f} MB/h")
     return {
         "memory_mb": round(max(s.memory_bytes for s in samples) / 1e6, 1),
         "slope_mb_h": round(slope_mb_h, 2),
         "slope_error_mb_h": round(error_mb_h, 2),
+        "workers_mb_h": {name: [round(number, 2) for number in slope] for name, slope in slopes.items()},
         "files": [samples[0].files, samples[-1].files],
         "processes": [samples[0].processes, samples[-1].processes],
         "problems": problems,
     }
 
 
-def memory_slope(warm: list[Sample]) -> tuple[float, float]:
+def memory_slope(at_s: np.ndarray, held_bytes: list[int]) -> tuple[float, float]:
     """MB an hour with its standard error; zeros where the run was too short to tell."""
-    if len(warm) < ENOUGH:
+    if len(at_s) < ENOUGH:
         return 0.0, 0.0
-    at_s = np.array([s.at_s for s in warm])
-    slope, error = slope_of(at_s, np.array([s.memory_bytes for s in warm], float))
+    slope, error = slope_of(at_s, np.array(held_bytes, float))
     return slope * 3600 / 1e6, error * 3600 / 1e6
 
 

@@ -9,12 +9,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.transit import Hop, Transit
+from pipeline.transit import Hop, Transit, learnt
 
 TIME_WEIGHT = 0.5
 """Weight of transit times beside looks: the gaps in one person's chain do not vary independently."""
 TIME_LIMIT = 3.0
 """Times alone move the log-odds by no more."""
+PASSES = 2
+"""The first goes by looks and the times known before; the next also by those that the first one shows."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,27 @@ class Clustering:
         """Log-odds of all the walks of one person."""
         walks = (self.evidence.walk(a, b) for a, b in self.evidence.walks(members))
         return sum(self.transit.log_odds(hop, gap_s) for hop, gap_s in walks)
+
+
+def people(evidence: Evidence, probability: float, before: Transit) -> list[list[int]]:
+    """Groups of tracklets, each one person.
+
+    Args:
+        evidence: of all of them.
+        probability: tracklets are one person from this probability on.
+        before: transit times that are known before these tracklets are seen.
+    """
+    transit, groups = before, list[list[int]]()
+    for _ in range(PASSES):
+        groups = cluster(evidence, transit, log_odds_of(probability))
+        transit = learnt(walked(evidence, groups), before)
+    return groups
+
+
+def log_odds_of(probability: float) -> float:
+    """The log-odds of a probability, at most 1e9 to one."""
+    inside = min(max(probability, 1e-9), 1 - 1e-9)
+    return float(np.log(inside / (1 - inside)))
 
 
 def cluster(evidence: Evidence, transit: Transit, threshold: float) -> list[list[int]]:

@@ -51,7 +51,11 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP brings its packets."""
     decode: Literal["auto", "cpu", "cuda", "qsv"] = "cpu"
-    """What decodes a live stream; auto: CUDA where there is a driver. cuda and qsv fall back to the CPU."""
+    """What decodes a live stream; auto: CUDA where it works, else the CPU. cuda and qsv are untried."""
+    tls_verify: bool = True
+    """Whether an rtsps:// or https:// camera must have a certificate that is trusted."""
+    tls_ca: str | None = None
+    """File of certificates that are trusted, such as the camera's own; left out: the system's."""
     realtime: bool = False
     """A file is replayed at the speed it was recorded at, as if it were a live camera."""
     rotation: Literal[0, 90, 180, 270] = 0
@@ -133,6 +137,19 @@ class ReidConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
+class TransitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long people take from one camera to another; what is seen is learnt on top."""
+
+    leaving: Name
+    """The camera that was left."""
+    entering: Name
+    """The camera where they appear next; the same one for who comes back."""
+    typical_s: float
+    """Usual time between the two; negative where both see a person for a while."""
+    spread_s: Positive | None = None
+    """One standard deviation; left out: a quarter of the time, at least 1 s."""
+
+
 class MatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tracklets to identities."""
 
@@ -148,6 +165,10 @@ class MatcherConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Crops an identity keeps in the gallery."""
     identities: Count = 5000
     """Identities compared with; beyond it who was seen long ago and seldom is forgotten, not erased."""
+    look_back_s: Positive = 120.0
+    """A link is provisional, and may be corrected, for so long after its tracklet closed."""
+    transit: tuple[TransitConfig, ...] = ()
+    """Walking times that are known; others are learnt."""
 
 
 class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,7 +188,7 @@ class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """It grows no longer than this."""
     bridge_s: Annotated[float, Meta(ge=0)] = 3.0
     """Someone in view before and after a loss of the picture this long or shorter is one track."""
-    first_part_s: Positive = 1.0
+    first_part_s: Positive = 0.8
     """The first part of a presence ends after this, so that newcomers are known soon."""
 
 
@@ -222,7 +243,11 @@ def load_config(path: Path) -> Config:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     cameras = tuple(
-        msgspec.structs.replace(camera, source=resolve_source(camera.source, path.parent))
+        msgspec.structs.replace(
+            camera,
+            source=resolve_source(camera.source, path.parent),
+            tls_ca=camera.tls_ca and resolve_source(camera.tls_ca, path.parent),
+        )
         for camera in config.cameras
     )
     secrets = config.secrets and resolve_source(config.secrets, path.parent)
@@ -240,6 +265,7 @@ def parse_config(tree: Any) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(explain(str(error))) from error
     check_cameras(config.cameras)
+    check_transit(config)
     return config
 
 
@@ -306,6 +332,18 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
             raise ConfigError(f"cameras.{camera.name}.roi: a polygon needs at least 3 points")
 
 
+def check_transit(config: Config) -> None:
+    """Refuse walking times of cameras that are not there, and two of one walk."""
+    names = [camera.name for camera in config.cameras]
+    hops = [(entry.leaving, entry.entering) for entry in config.matcher.transit]
+    for place, hop in enumerate(hops):
+        if hop in hops[:place]:
+            raise ConfigError(f"matcher.transit[{place}]: {hop[0]} to {hop[1]} is there twice")
+        for name in hop:
+            if name not in names:
+                raise ConfigError(f"matcher.transit[{place}]: no camera {name!r}{nearest(name, names)}")
+
+
 def explain(message: str) -> str:
     """msgspec's message with the dotted path first and, for an unknown key, the nearest valid one."""
     text, _, path = message.partition(" - at ")
@@ -322,6 +360,8 @@ def struct_at(dotted: str) -> type[msgspec.Struct]:
     """The struct that a dotted path such as `cameras[0]` leads to."""
     if dotted.startswith("cameras["):
         return CameraConfig
+    if dotted.startswith("matcher.transit["):
+        return TransitConfig
     field = {f.name: f.type for f in msgspec.structs.fields(Config)}.get(dotted, Config)
     return field if isinstance(field, type) else Config
 

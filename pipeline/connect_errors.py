@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 from av.error import (
@@ -33,6 +34,7 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 """RFC 7826 section 4.2; RFC 9110 section 4.2."""
+WITH_TLS = ("rtsps://", "https://")
 TELLS_NOTHING = (InvalidDataError, ExitError)
 OPTIONS = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
 
@@ -46,13 +48,16 @@ def in_words(error: BaseException) -> str:
     return str(text)[:1].lower() + str(text)[1:]
 
 
-def why_unreachable(url: str, error: BaseException, *, timeout_s: float) -> str:
+def why_unreachable(
+    url: str, error: BaseException, *, timeout_s: float, trust: ssl.SSLContext | None = None
+) -> str:
     """The error as words; where it tells nothing, the camera's port is asked once more what it is.
 
     Args:
         url: what could not be opened.
         error: what opening it raised.
         timeout_s: for connecting and for the answer, each.
+        trust: what the certificate must stand up to where there is TLS; None: nothing.
     """
     try:
         parts = urlsplit(url)
@@ -63,6 +68,8 @@ def why_unreachable(url: str, error: BaseException, *, timeout_s: float) -> str:
         return in_words(error)
     try:
         with socket.create_connection((host, port), timeout_s) as asked:
+            if trust and (doubt := what_is_doubted(asked, host, trust)):
+                return doubt
             return what_it_speaks(asked) if parts.scheme == "rtsp" else in_words(error)
     except TimeoutError:
         return "its host does not answer: switched off, or not in this network"
@@ -73,6 +80,18 @@ def why_unreachable(url: str, error: BaseException, *, timeout_s: float) -> str:
 def tells_nothing(error: BaseException) -> bool:
     """Whether FFmpeg gives this error for an unknown host, a silent one and a wrong protocol alike."""
     return isinstance(error, TELLS_NOTHING) or getattr(error, "errno", None) == errno.EIO
+
+
+def what_is_doubted(asked: socket.socket, host: str, trust: ssl.SSLContext) -> str | None:
+    """What is wrong with the TLS at the other end of a connection; None: nothing."""
+    try:
+        trust.wrap_socket(asked, server_hostname=host).close()
+    except ssl.SSLCertVerificationError as error:
+        doubt = error.verify_message.rstrip(".")
+        return f"its certificate is not trusted ({doubt}): give it as tls_ca, or set tls_verify: false"
+    except OSError:
+        return "what listens on its port does not speak TLS"
+    return None
 
 
 def what_it_speaks(asked: socket.socket) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cluster import Evidence
-from pipeline.config import MatcherConfig
-from pipeline.constraints import Constraints
 from pipeline.match import Place
 from pipeline.rows import StoredTracklet
-from reid.affinity import Looks, PairCalibration, log_odds
+from pipeline.site import Site
+from reid.affinity import FprPairs, Looks, log_odds
 
 NOTHING_SEEN = -20.0
 """Log-odds of a tracklet without crops: it is nobody known."""
@@ -21,41 +20,54 @@ NOTHING_SEEN = -20.0
 
 def gather(
     tracklets: Sequence[StoredTracklet],
-    where: Mapping[int, Place],
-    said: Constraints,
-    settings: MatcherConfig,
-    calibration: PairCalibration,
-    model: str,
+    site: Site,
+    *,
+    fixed: Mapping[int, int] | None = None,
+    settled: int = 0,
+    pairs: FprPairs | None = None,
 ) -> Evidence:
-    """All that is known about these tracklets; those without crops of the model look like nobody."""
+    """All that is known about these tracklets.
+
+    Args:
+        tracklets: in any order.
+        site: where and how.
+        fixed: by tracklet, identities that cannot change any more: those of one stay together, others apart.
+        settled: so many, the first, are not asked about; their distances to each other are not needed.
+        pairs: keeps FPR distances from one call to the next.
+    """
     rows = {tracklet.id: row for row, tracklet in enumerate(tracklets)}
-    cannot = conflicts(tracklets, where, round(settings.clock_tolerance_s * 1e9))
-    must = [(rows[a], rows[b]) for a, b in sorted(said.must) if a in rows and b in rows]
-    for a, b in said.cannot:
+    cannot = conflicts(tracklets, site.places, round(site.settings.clock_tolerance_s * 1e9))
+    must = [(rows[a], rows[b]) for a, b in sorted(site.said.must) if a in rows and b in rows]
+    for a, b in site.said.cannot:
         if a in rows and b in rows:
             cannot[rows[a], rows[b]] = cannot[rows[b], rows[a]] = True
+    owners = np.array([(fixed or {}).get(t.id, -1) for t in tracklets], np.int64)
+    cannot |= (owners[:, None] != owners) & (owners[:, None] >= 0) & (owners >= 0)
+    must += chained([np.flatnonzero(owners == owner).tolist() for owner in np.unique(owners[owners >= 0])])
     return Evidence(
-        looks=looks_of(tracklets, calibration, model),
+        looks=looks_of(tracklets, site, settled, pairs or FprPairs()),
         cannot=cannot,
         must=joined(tracklets, must),
         start_s=np.array([t.start_ns for t in tracklets]) / 1e9,
         end_s=np.array([t.end_ns for t in tracklets]) / 1e9,
         cameras=[t.camera for t in tracklets],
-        clocks=[0 if where[t.key.recording].clock_known else t.key.recording for t in tracklets],
+        clocks=[0 if site.places[t.key.recording].clock_known else t.key.recording for t in tracklets],
     )
 
 
 def looks_of(
-    tracklets: Sequence[StoredTracklet], calibration: PairCalibration, model: str
+    tracklets: Sequence[StoredTracklet], site: Site, settled: int, pairs: FprPairs
 ) -> NDArray[np.float64]:
-    """(T, T) log-odds by looks; -inf where either has none."""
-    seen = [row for row, t in enumerate(tracklets) if t.model == model and t.embeddings]
+    """(T, T) log-odds by looks; those without crops of the model look like nobody."""
+    seen = [row for row, t in enumerate(tracklets) if t.model == site.model and t.embeddings]
     odds = np.full((len(tracklets), len(tracklets)), NOTHING_SEEN)
     if seen:
         names = sorted({tracklets[row].camera for row in seen})
         cameras = np.array([names.index(tracklets[row].camera) for row in seen])
-        looks = Looks([tracklets[row].embeddings for row in seen], cameras)
-        odds[np.ix_(seen, seen)] = log_odds(looks, calibration)
+        numbers = [tracklets[row].id for row in seen]
+        crops = [tracklets[row].embeddings for row in seen]
+        looks = Looks(crops, cameras, numbers, np.array(seen) < settled)
+        odds[np.ix_(seen, seen)] = log_odds(looks, site.calibration, pairs)
     return odds
 
 
@@ -97,8 +109,12 @@ def joined(tracklets: Sequence[StoredTracklet], must: Sequence[tuple[int, int]])
     tracks: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for row, t in enumerate(tracklets):
         tracks[t.key.recording, t.key.track].append(row)
-    chains = [(rows[0], other) for rows in tracks.values() for other in rows[1:]]
-    for a, b in [*chains, *must]:
+    for a, b in [*chained(tracks.values()), *must]:
         merged = group_of.get(a, {a}) | group_of.get(b, {b})
         group_of.update(dict.fromkeys(merged, merged))
     return sorted({tuple(sorted(group)): sorted(group) for group in group_of.values()}.values())
+
+
+def chained(groups: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
+    """Pairs that make each group one."""
+    return [(rows[0], other) for rows in groups for other in rows[1:]]

@@ -13,8 +13,6 @@ from pipeline.messages import Embedding
 from pipeline.rows import StoredTracklet
 
 SightingState = Literal["linked", "ambiguous", "new"]
-TRACK_CROPS_KEPT = 20
-"""Latest crops of a track that is not settled yet."""
 CUT_SLACK_NS = 300_000_000
 """A part within this of the full length was cut: frames are at most this far apart at 3 Hz and more."""
 TRACKS_SWEPT = 256
@@ -94,9 +92,8 @@ class TrackState:
     """How one track's parts have been answered so far."""
 
     identity: int
-    sightings: list[Sighting]
-    embeddings: list[Embedding]
-    settled: bool
+    first: Sighting | None
+    """The first answer; None where that was before this matcher."""
     end_ns: int = 0
     """When its last part ended."""
 
@@ -106,6 +103,14 @@ def ended(presence: Presence, later: Presence) -> Presence:
     if presence.cut and (presence.recording, presence.track) == (later.recording, later.track):
         return replace(presence, end_ns=min(presence.end_ns, later.start_ns - 1), cut=False)
     return presence
+
+
+def follow(track: TrackState, tracklet: int) -> Sighting:
+    """A later part's sighting: what was said of the track before."""
+    if track.first is None or track.first.identity != track.identity:
+        return Sighting(tracklet, track.identity, "linked", evidence={"same_track": True})
+    evidence = {**(track.first.evidence or {}), "same_track": True}
+    return msgspec.structs.replace(track.first, tracklet=tracklet, evidence=evidence)
 
 
 class Gallery(Protocol):
@@ -155,21 +160,30 @@ class Matcher:
         self.known: dict[int, Known] = {}
         self.tracks: dict[tuple[int, int], TrackState] = {}
 
-    def update(self, probe: StoredTracklet) -> list[Sighting]:
-        """The sightings that follow from one more tracklet: its own, and revised ones of its track."""
+    def update(self, probe: StoredTracklet) -> Sighting:
+        """Whom one more tracklet shows; a later part of a track shows whom the first one did."""
         track = self.tracks.get((probe.key.recording, probe.key.track))
-        sightings = self.begin(probe) if track is None else self.extend(probe, track)
-        self.tracks[probe.key.recording, probe.key.track].end_ns = probe.end_ns
+        sighting = self.begin(probe) if track is None else follow(track, probe.id)
+        self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
         self.forget(probe.end_ns)
-        return sightings
+        return sighting
 
     def restore(self, probe: StoredTracklet, sighting: Sighting) -> None:
         """Learn a tracklet that has been answered before."""
         name = (probe.key.recording, probe.key.track)
-        track = self.tracks.setdefault(name, TrackState(sighting.identity, [], [], settled=True))
-        track.identity, track.end_ns = sighting.identity, probe.end_ns
+        self.tracks.setdefault(name, TrackState(sighting.identity, None)).identity = sighting.identity
         self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
         self.forget(probe.end_ns)
+
+    def learn_anew(self, identity: int, tracklets: Sequence[StoredTracklet]) -> None:
+        """Forget what was learnt of an identity: it is the person of these tracklets, or nobody any more."""
+        if self.known.pop(identity, None) is not None:
+            self.gallery.remove(identity)
+        for tracklet in tracklets:
+            name = (tracklet.key.recording, tracklet.key.track)
+            if name in self.tracks:
+                self.tracks[name] = TrackState(identity, None, self.tracks[name].end_ns)
+            self.learn(tracklet, identity, trusted=True)
 
     def forget(self, now_ns: int) -> None:
         """Bound the memory: drop tracks that have ended, and the identity least likely to come back."""
@@ -183,77 +197,24 @@ class Matcher:
             del self.known[stale]
             self.gallery.remove(stale)
 
-    def begin(self, probe: StoredTracklet) -> list[Sighting]:
+    def begin(self, probe: StoredTracklet) -> Sighting:
         """Answer the first part of a track."""
-        candidates = self.candidates(self.crops(probe), [self.presence(probe)], exclude=None)
+        candidates = self.candidates(self.crops(probe), self.presence(probe))
         state = self.judge(candidates)
         identity = self.new_identity() if state == "new" else candidates[0].identity
         sighting = self.sighting(probe.id, identity, state, candidates)
-        self.learn(probe, identity, trusted=state != "ambiguous")
-        self.tracks[probe.key.recording, probe.key.track] = TrackState(
-            identity, [sighting], list(self.crops(probe)), state == "linked"
-        )
-        return [sighting]
+        self.tracks[probe.key.recording, probe.key.track] = TrackState(identity, sighting)
+        return sighting
 
-    def extend(self, probe: StoredTracklet, track: TrackState) -> list[Sighting]:
-        """Answer a later part: the track's identity, unless it was open and the new crops settle it."""
-        track.embeddings = [*track.embeddings, *self.crops(probe)][-TRACK_CROPS_KEPT:]
-        known = self.known.get(track.identity)
-        alone = known is not None and known.tracks == {(probe.key.recording, probe.key.track)}
-        if track.settled or not alone:
-            same = self.follow(track, probe.id)
-            self.learn(probe, track.identity, trusted=same.state != "ambiguous")
-            return [same]
-        stays = [*self.known[track.identity].presences, self.presence(probe)]
-        candidates = self.candidates(track.embeddings, stays, exclude=track.identity)
-        state = self.judge(candidates)
-        if state != "linked":
-            same = self.follow(track, probe.id)
-            track.sightings.append(same)
-            self.learn(probe, track.identity, trusted=True)
-            return [same]
-        return self.move(probe, track, candidates)
-
-    def move(self, probe: StoredTracklet, track: TrackState, candidates: list[Candidate]) -> list[Sighting]:
-        """Give the whole track to a person known before."""
-        rows = [sighting.tracklet for sighting in track.sightings] + [probe.id]
-        old, track.identity, track.settled = track.identity, candidates[0].identity, True
-        target = self.known[track.identity]
-        target.tracks.add((probe.key.recording, probe.key.track))
-        target.presences.extend(self.known.pop(old).presences)
-        self.gallery.remove(old)
-        self.learn(probe, track.identity, trusted=False)
-        self.gallery.append(track.identity, track.embeddings)
-        track.sightings = [self.sighting(row, track.identity, "linked", candidates) for row in rows]
-        return track.sightings
-
-    def follow(self, track: TrackState, tracklet: int) -> Sighting:
-        """A later part's sighting: what was said of the track before."""
-        if not track.sightings:  # restored: what was said before this run is in the store
-            return Sighting(tracklet, track.identity, "linked", evidence={"same_track": True})
-        return msgspec.structs.replace(
-            track.sightings[0],
-            tracklet=tracklet,
-            evidence={**(track.sightings[0].evidence or {}), "same_track": True},
-        )
-
-    def candidates(
-        self, embeddings: Sequence[Embedding], stays: list[Presence], exclude: int | None
-    ) -> list[Candidate]:
-        """Who may be at all these places at these times, most likely first."""
+    def candidates(self, embeddings: Sequence[Embedding], stay: Presence) -> list[Candidate]:
+        """Who may be there at this time, most likely first."""
         if not embeddings:
             return []
 
         def allowed(identity: int) -> bool:
-            return identity != exclude and self.possible(identity, stays)
+            return not any(self.conflict(presence, stay) for presence in self.known[identity].presences)
 
         return self.gallery.candidates(embeddings, allowed, self.settings.shortlist)
-
-    def possible(self, identity: int, stays: list[Presence]) -> bool:
-        """Whether nobody would have to be in two places at once."""
-        return not any(
-            self.conflict(presence, stay) for presence in self.known[identity].presences for stay in stays
-        )
 
     def conflict(self, a: Presence, b: Presence) -> bool:
         """Whether one person cannot have made both presences."""
@@ -293,8 +254,10 @@ class Matcher:
 
     def learn(self, probe: StoredTracklet, identity: int, *, trusted: bool) -> None:
         """Remember that the identity was there and, where the link is `trusted`, what it looked like."""
-        known = self.known.setdefault(identity, Known())
-        known.tracks.add((probe.key.recording, probe.key.track))
+        known, name = self.known.setdefault(identity, Known()), (probe.key.recording, probe.key.track)
+        known.tracks.add(name)
+        if name in self.tracks:
+            self.tracks[name].end_ns = max(self.tracks[name].end_ns, probe.end_ns)
         here = self.presence(probe)
         known.presences = [ended(presence, here) for presence in known.presences]
         known.presences.append(here)

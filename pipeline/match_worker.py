@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,8 @@ from pipeline.config import Config
 from pipeline.database import StoreError
 from pipeline.gallery import FprGallery
 from pipeline.jumps import pieces
-from pipeline.match import Matcher, Place
+from pipeline.lookback import CROPS_RECALLED, LookBack
+from pipeline.match import Matcher
 from pipeline.messages import (
     Message,
     MessageError,
@@ -27,6 +29,7 @@ from pipeline.messages import (
     TrackletEmbedded,
     Watermark,
 )
+from pipeline.site import places, site_of
 from pipeline.store import Store, open_store
 from reid.tracklets import Calibration, CalibrationError
 
@@ -83,7 +86,7 @@ class Writer:
         self.late = False
         self.linked = self.stored = 0
         self.seconds: dict[str, float] = {"store": 0.0, "match": 0.0}
-        self.matcher: Matcher | None = None
+        self.matcher: LookBack | None = None
         self.update([job.ready] if job.ready else [])
 
     def serve(self, receiver: Receiver, alive: Callable[[], bool]) -> None:
@@ -137,7 +140,7 @@ class Writer:
 
     def start_matching(self, model: str) -> None:
         """Make the matcher for a model, with everybody this model has seen before."""
-        self.matcher = make_matcher(self.store, self.job.config, model, self.store.new_identity)
+        self.matcher = open_matcher(self.store, self.job.config, model, self.store.new_identity)
         for known in self.store.load_gallery(self.job.version):
             self.matcher.restore(known.tracklet, known.sighting)
             self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
@@ -152,6 +155,8 @@ class Writer:
             self.mind_order(tracklet.due_ns)
             self.store.add_sightings(self.job.version, self.matcher.update(tracklet))
             self.linked += 1
+        if corrected := self.matcher.advance(until_ns):
+            self.store.add_sightings(self.job.version, corrected)
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
         self.seconds["match"] += time.perf_counter() - started
 
@@ -171,13 +176,13 @@ class Writer:
         self.report(Progress("match", 0, self.linked, self.stored, 0, dict(self.seconds)))
 
 
-def make_matcher(store: Store, config: Config, model: str, new_identity: Callable[[], int]) -> Matcher:
+def open_matcher(store: Store, config: Config, model: str, new_identity: Callable[[], int]) -> LookBack:
     """A matcher that knows nobody yet, for the recordings in the store.
 
     Raises:
         CalibrationError: the model was never calibrated.
     """
-    return Matcher(
+    matcher = Matcher(
         config.matcher,
         places(store, first_part_ns=round(config.live.first_part_s * 1e9)),
         FprGallery(config.matcher.exemplars, Calibration.from_dict(store.calibration(model))),
@@ -185,18 +190,5 @@ def make_matcher(store: Store, config: Config, model: str, new_identity: Callabl
         part_ns=round(config.tracklets.part_s * 1e9),
         model=model,
     )
-
-
-def places(store: Store, *, first_part_ns: int | None = None) -> dict[int, Place]:
-    """Where every recording in the store was made; `first_part_ns` holds for the live ones."""
-    live = store.live_recordings()
-    cameras = {camera.id: camera for camera in store.cameras()}
-    return {
-        recording: Place(
-            cameras[c].name,
-            cameras[c].clock_known,
-            frozenset(cameras[c].overlaps),
-            first_part_ns if recording in live else None,
-        )
-        for recording, c in store.recording_cameras().items()
-    }
+    recall = partial(store.tracklets, crops=CROPS_RECALLED)
+    return LookBack(matcher, site_of(store, config.matcher, model), recall)

@@ -77,6 +77,8 @@ class Sighted(msgspec.Struct, frozen=True):
     probability: float | None
     runner_up: int | None
     runner_up_probability: float | None
+    provisional: bool = False
+    """Seen so lately that the run may still file it under somebody else."""
 
 
 class PersonCrop(msgspec.Struct, frozen=True):
@@ -194,7 +196,7 @@ def sighted_query(version: int) -> AnySelect:
     size = (Tracklet.start_ns, Tracklet.end_ns, Camera.clock_known, Tracklet.boxes, Tracklet.confidence)
     claim = (SightingRow.identity, SightingRow.state, SightingRow.distance, SightingRow.probability)
     other = (SightingRow.runner_up, SightingRow.runner_up_probability)
-    query = select(Tracklet.id, Camera.name, *tracklet, *size, *claim, *other)
+    query = select(Tracklet.id, Camera.name, *tracklet, *size, *claim, *other, SightingRow.evidence)
     query = query.join(Recording, Tracklet.recording == Recording.id).join(Camera)
     same = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == version)
     return query.outerjoin(SightingRow, same)
@@ -203,7 +205,8 @@ def sighted_query(version: int) -> AnySelect:
 def sighted(store: Store, query: AnySelect) -> list[Sighted]:
     """The answer to `sighted_query`, in order."""
     with store.reading() as connection:
-        found = [Sighted(*row) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    found = [Sighted(*[*row[:-1], bool((row[-1] or {}).get("provisional"))]) for row in rows]
     return sorted(found, key=lambda s: (s.start_ns, s.camera, s.track, s.part))
 
 

@@ -12,7 +12,7 @@ from pipeline.config import Config
 from pipeline.constraints import enforced
 from pipeline.corrections import constraints
 from pipeline.match import Sighting
-from pipeline.match_worker import make_matcher
+from pipeline.match_worker import open_matcher
 from pipeline.store import Store
 
 
@@ -28,10 +28,11 @@ def relink(store: Store, config: Config) -> int | None:
     if current is None or not store.is_late(current):
         return None
     numbers = count(1)
-    matcher = make_matcher(store, config, store.newest_model(), lambda: next(numbers))
+    matcher = open_matcher(store, config, store.newest_model(), lambda: next(numbers))
     sightings: dict[int, Sighting] = {}
     for tracklet in store.tracklets():
-        sightings.update({s.tracklet: s for s in matcher.update(tracklet)})
+        sightings |= {s.tracklet: s for s in matcher.update(tracklet)}
+    sightings |= {s.tracklet: s for s in matcher.advance(None)}
     said = enforced(
         {tracklet: s.identity for tracklet, s in sightings.items()},
         constraints(store),

@@ -25,6 +25,11 @@ def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json
         return
     for change in done.changes:
         out.print(Text(sentence(change)))
+    for hop, walks in done.transit.items():
+        low, high = walks.quarters_s
+        out.print(
+            Text(f"{hop}: {walks.median_s:.0f} s, half of {walks.walks} between {low:.0f} and {high:.0f}")
+        )
     people, before = count_text(done.identities, "identity", "identities"), done.identities_before
     out.print(
         Text(f"identity version {done.version}: {people} for {done.tracklets} tracklets, were {before}")

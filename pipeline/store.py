@@ -253,9 +253,14 @@ class Store(Database):
         with self.reading() as connection:
             return {row.tracklet: row.identity for row in connection.execute(query)}
 
-    def tracklets(self) -> Iterator[StoredTracklet]:
-        """Every tracklet, in the order of `unlinked`."""
-        yield from self.tracklets_in_order(select(Tracklet.id))
+    def tracklets(
+        self, ids: Sequence[int] | None = None, *, crops: int | None = None
+    ) -> Iterator[StoredTracklet]:
+        """These tracklets (None: all), in the order of `unlinked`; `crops` as in `load_gallery`."""
+        every = select(Tracklet.id)
+        for page in [None] if ids is None else pages(ids):
+            query = every if page is None else every.where(Tracklet.id.in_(page))
+            yield from self.tracklets_in_order(query, crops=crops)
 
     def mark_late(self, version: int) -> None:
         """Note that tracklets were linked out of their order, so that linking anew may say otherwise."""

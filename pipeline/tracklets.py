@@ -16,6 +16,9 @@ from pipeline.track import Observation
 
 FIRST_BIN_NS = 200_000_000
 """Crops nearer in time look alike: one is enough."""
+TIE_NS = 30_000_000
+"""A time this little short of a limit has reached it: limits are whole steps of the detector's grid, files
+round time stamps, and the clock of a live camera is corrected by up to 3 ms a second."""
 BINS_PER_CROP = 2
 """Time bins for each crop to be kept: enough choice, and the limit of what is held in memory."""
 BORDER_PX = 2.0
@@ -65,12 +68,16 @@ class CropBins:
 
     def quality_at(self, time_ns: int) -> float:
         """Quality of the crop held for a time, 0 where there is none."""
-        held = self.best.get((time_ns - self.start_ns) // self.width_ns)
+        held = self.best.get(self.place(time_ns))
         return held.quality if held else 0.0
+
+    def place(self, time_ns: int) -> int:
+        """Number of the bin that a time falls into."""
+        return (time_ns - self.start_ns + TIE_NS) // self.width_ns
 
     def add(self, candidate: Candidate) -> None:
         """Keep the candidate if it is the best of its bin."""
-        while (candidate.time_ns - self.start_ns) // self.width_ns >= self.limit:
+        while self.place(candidate.time_ns) >= self.limit:
             self.width_ns *= 2
             merged, self.best = self.best, {}
             for one in merged.values():
@@ -79,7 +86,7 @@ class CropBins:
 
     def put(self, candidate: Candidate) -> None:
         """The better of the candidate and the one in its bin stays; the earlier of equals."""
-        place = (candidate.time_ns - self.start_ns) // self.width_ns
+        place = self.place(candidate.time_ns)
         if place not in self.best or candidate.quality > self.best[place].quality:
             self.best[place] = candidate
 
@@ -215,6 +222,7 @@ class TrackletBuilder:
 
     def part_at(self, since_ns: int) -> tuple[int, int]:
         """Number and beginning of the part that is so long after a track's start, both from that start."""
+        since_ns += TIE_NS
         interval = since_ns // self.part_ns
         if self.first_part_ns == self.part_ns:
             return interval, interval * self.part_ns
@@ -262,7 +270,7 @@ class TrackletBuilder:
         return (
             presence.confirmed
             and presence.best_confidence >= self.settings.min_confidence
-            and presence.last.time_ns - presence.start_ns >= self.settings.min_duration_s * 1e9
+            and presence.last.time_ns - presence.start_ns + TIE_NS >= self.settings.min_duration_s * 1e9
         )
 
     def forget_timeline(self) -> None:

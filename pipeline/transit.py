@@ -1,11 +1,15 @@
-"""How long people take from one camera to the next, learnt from links that are known."""
+"""How long people take from one camera to the next: told in the configuration, learnt from links."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import exp, log, pi, sqrt
 
+import msgspec
 import numpy as np
+
+from pipeline.config import TransitConfig
 
 BROAD_S = 60.0
 """Before anything is learnt, a person may appear in any camera within about this time."""
@@ -19,15 +23,35 @@ LEAST_SPREAD_S = 1.0
 """Smallest standard deviation: when a tracklet begins and ends is chance."""
 LATEST = 200
 """Links of two cameras that are remembered."""
+TOLD_LINKS = 10.0
+"""Links that a time in the configuration counts for beside those seen."""
 
 Hop = tuple[str, str]
 """A camera and the next one; twice the same one for who comes back."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A walking time that somebody wrote down, with one standard deviation; s."""
+
+    typical_s: float
+    spread_s: float
+
+
+class Usual(msgspec.Struct, frozen=True):
+    """What was learnt of one hop, for reports."""
+
+    walks: int
+    median_s: float
+    quarters_s: tuple[float, float]
+    """Half of the walks took between these."""
 
 
 @dataclass
 class Transit:
     """Times between leaving one camera and appearing in the next, s."""
 
+    told: Mapping[Hop, Told] = field(default_factory=dict)
     gaps_s: dict[Hop, list[float]] = field(default_factory=dict)
 
     def learn(self, hop: Hop, gap_s: float) -> None:
@@ -37,29 +61,50 @@ class Transit:
         del known[:-LATEST]
 
     def log_odds(self, hop: Hop, gap_s: float) -> float:
-        """How much a gap speaks for one person: log of its density by what was learnt over the broad one."""
-        known = np.array(self.gaps_s.get(hop, ()), np.float64)
-        if not len(known):
+        """How much a gap speaks for one person: log of its density by what is known over the broad one."""
+        gaps = self.gaps_s.get(hop, ())
+        told = self.told.get(hop)
+        links = len(gaps) + (TOLD_LINKS if told else 0.0)
+        if not links:
             return 0.0
-        broad = np.exp(-max(gap_s, 0.0) / BROAD_S) / BROAD_S + 1e-4
-        spread = np.maximum(SPREAD * np.abs(known), LEAST_SPREAD_S)
-        kernel = np.exp(-(((gap_s - known) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
-        weight = len(known) / (len(known) + PRIOR_LINKS)
-        usual = (1 - SURPRISE) * float(kernel.mean()) + SURPRISE * broad
-        return float(np.log((weight * usual + (1 - weight) * broad) / broad))
+        broad = exp(-max(gap_s, 0.0) / BROAD_S) / BROAD_S + 1e-4
+        seen = sum(bell(gap_s - known, spread_s(known)) for known in gaps)
+        said = TOLD_LINKS * bell(gap_s - told.typical_s, told.spread_s) if told else 0.0
+        usual = (1 - SURPRISE) * (seen + said) / links + SURPRISE * broad
+        weight = links / (links + PRIOR_LINKS)
+        return log((weight * usual + (1 - weight) * broad) / broad)
 
 
-def learnt(walks: Iterable[tuple[Hop, float]]) -> Transit:
-    """What these walks teach."""
-    transit = Transit()
+def bell(off_s: float, spread: float) -> float:
+    """Density of a normal distribution, 1/s."""
+    return exp(-((off_s / spread) ** 2) / 2) / (spread * sqrt(2 * pi))
+
+
+def spread_s(typical_s: float) -> float:
+    """One standard deviation of a walking time, s."""
+    return max(SPREAD * abs(typical_s), LEAST_SPREAD_S)
+
+
+def told(entries: Iterable[TransitConfig]) -> Transit:
+    """What the configuration says, nothing learnt yet."""
+    return Transit(
+        {(e.leaving, e.entering): Told(e.typical_s, e.spread_s or spread_s(e.typical_s)) for e in entries}
+    )
+
+
+def learnt(walks: Iterable[tuple[Hop, float]], before: Transit | None = None) -> Transit:
+    """What these walks teach on top of what was known before."""
+    known = before or Transit()
+    transit = Transit(known.told, {hop: list(gaps) for hop, gaps in known.gaps_s.items()})
     for hop, gap_s in walks:
         transit.learn(hop, gap_s)
     return transit
 
 
-def as_table(transit: Transit) -> Mapping[str, tuple[int, float]]:
-    """Per hop the number of walks and their median, s; for reports."""
-    return {
-        f"{here} -> {there}": (len(gaps), float(np.median(gaps)))
-        for (here, there), gaps in sorted(transit.gaps_s.items())
-    }
+def usual(transit: Transit) -> dict[str, Usual]:
+    """What was learnt, by 'camera -> camera'; for reports."""
+    found = {}
+    for (here, there), gaps in sorted(transit.gaps_s.items()):
+        low, middle, high = (float(second) for second in np.percentile(gaps, (25, 50, 75)))
+        found[f"{here} -> {there}"] = Usual(len(gaps), middle, (low, high))
+    return found

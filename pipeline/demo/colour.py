@@ -100,7 +100,4 @@ def link_by_colour(
     matcher = Matcher(
         settings, places, ColourGallery(threshold), lambda: next(numbers), part_ns=part_ns, model=MODEL
     )
-    claims: dict[int, int] = {}
-    for tracklet in tracklets:
-        claims.update({sighting.tracklet: sighting.identity for sighting in matcher.update(tracklet)})
-    return claims
+    return {tracklet.id: matcher.update(tracklet).identity for tracklet in tracklets}

@@ -20,11 +20,11 @@ from pipeline.demo.picture import Result, draw_demo, figures, save_png
 from pipeline.demo.scene import SECONDS, Scene, make_scene
 from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
 from pipeline.frames import Image
-from pipeline.match_worker import places
 from pipeline.query import crop_jpeg
 from pipeline.rows import StoredTracklet
 from pipeline.run import run
 from pipeline.schema import Box
+from pipeline.site import places
 from pipeline.store import Store, open_store
 
 COLOUR_THRESHOLDS = tuple(np.linspace(0.05, 0.95, 46).round(3).tolist())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.evaluate.found import Claim
 from pipeline.evaluate.pieces import Piece
@@ -15,6 +16,8 @@ from pipeline.evaluate.pieces import Piece
 BINS = 10
 """Of equal count, as in `reid.calibrate`; fewer where there are fewer than 5 decisions for each."""
 LEAST_IN_BIN = 5
+DRAWS = 200
+"""Of what honest probabilities could have led to."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Confidence(msgspec.Struct, frozen=True):
     decisions: int
     ece: float | None
     """Expected calibration error: mean distance between stated and right, over bins of equal count."""
+    honest_ece: float | None
+    """The mean of it if every stated probability were true: what chance adds where decisions are few."""
     brier: float | None
     """Mean squared error of the stated probability."""
     base_brier: float | None
@@ -116,18 +121,32 @@ def owner_of(shown: Counter[int]) -> int | None:
 def confidence(made: Sequence[Decision]) -> Confidence:
     """Calibration of decisions, ambiguous ones included."""
     if not made:
-        return Confidence(0, None, None, None, ())
+        return Confidence(0, None, None, None, None, ())
     ordered = sorted(made, key=lambda decision: (decision.probability, decision.tracklet))
     stated = np.array([decision.probability for decision in ordered])
     right = np.array([decision.right for decision in ordered], np.float64)
-    count = int(np.clip(len(ordered) // LEAST_IN_BIN, 1, BINS))
-    bins = tuple(
-        Bin(len(part), float(stated[part].mean()), float(right[part].mean()))
-        for part in np.array_split(np.arange(len(ordered)), count)
-    )
-    ece = sum(part.decisions * abs(part.stated - part.right) for part in bins) / len(ordered)
+    bins = binned(stated, right)
+    lucky = np.random.default_rng(0).random((DRAWS, len(stated))) < stated
+    honest = float(np.mean([ece(binned(stated, drawn.astype(np.float64))) for drawn in lucky]))
     brier, base = float(np.mean((stated - right) ** 2)), float(np.var(right))
-    return Confidence(len(ordered), float(ece), brier, base, bins)
+    return Confidence(len(ordered), ece(bins), honest, brier, base, bins)
+
+
+def binned(stated: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[Bin, ...]:
+    """Bins of equal count.
+
+    Args:
+        stated: (D,) ascending.
+        right: (D,) 1 where the link is right, else 0.
+    """
+    count = int(np.clip(len(stated) // LEAST_IN_BIN, 1, BINS))
+    parts = np.array_split(np.arange(len(stated)), count)
+    return tuple(Bin(len(part), float(stated[part].mean()), float(right[part].mean())) for part in parts)
+
+
+def ece(bins: Sequence[Bin]) -> float:
+    """Mean distance between stated and right."""
+    return sum(b.decisions * abs(b.stated - b.right) for b in bins) / sum(b.decisions for b in bins)
 
 
 def ambiguous(made: Sequence[Decision]) -> Ambiguous:

@@ -147,6 +147,7 @@ def link_lines(measured: Evaluation) -> list[str]:
         f"{share(who.track_purity)} ({who.identities} identities for {who.people} people)",
         f"ambiguous: {unsure.decisions}, of which {unsure.right} right, "
         f"{unsure.runner_up_right} by the runner-up",
-        f"stated probability: ECE {share(sure.ece)}, Brier {share(sure.brier)} "
+        f"stated probability: ECE {share(sure.ece)} (honest ones by chance: {share(sure.honest_ece)}), "
+        f"Brier {share(sure.brier)} "
         f"(base rate {share(sure.base_brier)}) over {count_text(sure.decisions, 'link')}",
     ]

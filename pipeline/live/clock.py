@@ -17,8 +17,9 @@ SENDER_LIMIT_NS = 5 * SECOND_NS
 """A sender's clock that differs more from ours is wrong: cameras boot in 1970."""
 SPEED_NS = 5 * SECOND_NS
 """How long time stamps are compared with arrivals."""
-SLEW = 0.01
-"""The estimate of the offset moves by at most this part of the time that passes, far above any drift."""
+SLEW = 0.003
+"""The estimate of the offset moves by at most this part of the time that passes, far above any drift and so
+little that a presence's parts and crops are those of the recording (`tracklets.TIE_NS`)."""
 BUCKET_NS = 5 * SECOND_NS
 BUCKETS = 12
 """The least delay of the last minute counts: long enough for a quiet moment, short enough to follow drift."""

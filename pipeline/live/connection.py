@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import av
 import numpy as np
+from av.codec import Codec
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -20,7 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.config import DEVICES, SCHEMES, CameraConfig, LiveConfig
-from pipeline.connect_errors import in_words, why_unreachable
+from pipeline.connect_errors import WITH_TLS, in_words, why_unreachable
 from pipeline.frames import Image, upright
 
 __all__ = ["Connection", "LostError", "StreamPacket", "VideoFrame", "luma"]
@@ -42,6 +44,12 @@ WHITELIST = {
 
 
 NVIDIA = Path("/dev/nvidiactl")
+AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+"""Where Debian, Red Hat and Alpine, macOS and BSD keep the certificates they trust."""
 
 
 class LostError(Exception):
@@ -67,7 +75,8 @@ class Connection:
         try:
             self.container = open_stream(camera, url, live)
         except (FFmpegError, OSError, ValueError) as error:
-            raise LostError(why_unreachable(url, error, timeout_s=live.connect_s)) from error
+            trust = trusted(camera) if url.startswith(WITH_TLS) else None
+            raise LostError(why_unreachable(url, error, timeout_s=live.connect_s, trust=trust)) from error
         self.stream = first_video(self.container)
         self.stream.codec_context.thread_count = 1
 
@@ -164,6 +173,8 @@ def open_stream(camera: CameraConfig, url: str, live: LiveConfig) -> InputContai
         raise LostError(f"{scheme}:// is not one of {', '.join(SCHEMES)}")
     options = {"protocol_whitelist": WHITELIST[scheme], "timeout": str(round(live.stall_s * 1e6))}
     options |= {"analyzeduration": str(ANALYZE_US), "fpsprobesize": "0"}
+    if url.startswith(WITH_TLS) and camera.tls_verify:
+        options |= {"tls_verify": "1", "ca_file": authorities(camera)}
     if scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": camera.transport, "allowed_media_types": "video"}
     else:
@@ -171,12 +182,47 @@ def open_stream(camera: CameraConfig, url: str, live: LiveConfig) -> InputContai
     return av.open(url, "r", options=options, timeout=limits, hwaccel=accelerator, metadata_errors="replace")
 
 
-def hardware(camera: CameraConfig) -> Any | None:
-    """The accelerator that decodes, if one is asked for; it falls back to the CPU by itself. Never tried."""
-    wanted = camera.decode
-    if wanted == "auto":
-        wanted = "cuda" if NVIDIA.exists() else "cpu"
-    return None if wanted == "cpu" else HWAccel(device_type=wanted, allow_software_fallback=True)
+def authorities(camera: CameraConfig) -> str:
+    """File of the certificates that a camera's must be signed by: FFmpeg does not find the system's itself.
+
+    Raises:
+        LostError: there is none.
+    """
+    known = (camera.tls_ca,) if camera.tls_ca else (ssl.get_default_verify_paths().cafile, *AUTHORITIES)
+    for path in known:
+        if path and Path(path).is_file():
+            return path
+    raise LostError(f"no file of trusted certificates ({camera.tls_ca or 'none of the system'}): see tls_ca")
+
+
+def trusted(camera: CameraConfig) -> ssl.SSLContext | None:
+    """What the certificate of a camera with TLS must stand up to; None: nothing.
+
+    Raises:
+        LostError: the file of trusted certificates is none.
+    """
+    try:
+        return ssl.create_default_context(cafile=authorities(camera)) if camera.tls_verify else None
+    except OSError as error:
+        raise LostError(f"{camera.tls_ca}: not a file of certificates (PEM)") from error
+
+
+def hardware(camera: CameraConfig) -> HWAccel | None:
+    """The accelerator that decodes, if one is asked for. Only tried without one.
+
+    Raises:
+        LostError: this machine does not have it, and it was asked for by name.
+    """
+    if camera.decode == "cpu" or (camera.decode == "auto" and not NVIDIA.exists()):
+        return None
+    wanted = "cuda" if camera.decode == "auto" else camera.decode
+    try:
+        HWAccel(device_type=wanted).create(Codec("h264", "r"))
+    except (FFmpegError, NotImplementedError) as error:
+        if camera.decode == "auto":
+            return None
+        raise LostError(f"decode: {wanted} does not work here ({error}): auto and cpu do") from error
+    return HWAccel(device_type=wanted, allow_software_fallback=True)
 
 
 def first_video(container: InputContainer) -> VideoStream:

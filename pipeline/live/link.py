@@ -60,6 +60,8 @@ class Shown(msgspec.Struct, frozen=True, tag=True):
     slot: int
     index: int
     time_ns: int
+    stream_ns: int
+    """Time by the time stamps, from any origin: as exact as in a recording."""
     arrival_ns: int
     passed: tuple[tuple[int, int], ...]
     """(index, time_ns) of the frames since the last one shown, which are not."""

@@ -70,7 +70,8 @@ class LiveCamera:
             first_track=1 + job.attempt * TRACKS_AN_ATTEMPT,
         )
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.first_ns = self.last_ns = self.away_ns = 0
+        self.first_ns = self.last_ns = self.arrival_ns = self.tracked_ns = 0
+        self.session, self.stream_ns = -1, 0
         self.watermark_ns = -1
         self.marked_s = self.reported_s = 0.0
         self.told = ("", 0)
@@ -82,7 +83,7 @@ class LiveCamera:
     def attend(self) -> None:
         """Mind the connection, and what time does to tracks and watermark without any frame."""
         self.reception.attend()
-        if self.tracks.builder.presences and self.utc_ns() - self.last_ns > self.bridge_ns:
+        if self.tracks.builder.presences and self.away:
             self.send_all(self.tracks.builder.close())
         self.mark()
         self.tell()
@@ -92,25 +93,37 @@ class LiveCamera:
         """Tracks that are not seen for longer end."""
         return round(self.live.bridge_s * 1e9)
 
+    @property
+    def away(self) -> bool:
+        """Whether no picture came for longer than is bridged. One that waits for us has come."""
+        return not self.reception.waiting and self.utc_ns() - self.arrival_ns > self.bridge_ns
+
     def take(self, frame: LiveFrame, detections: Detections) -> None:
         """Track one detected frame and send what has closed."""
         started = time.perf_counter()
-        self.mind_gap(frame.time_ns)
+        self.first_ns = self.first_ns or frame.time_ns
+        self.tracked_ns += self.step_ns(frame)
         for index, time_ns in frame.passed:
             self.tracks.builder.skip(index, time_ns)
-        closed = self.tracks.update(frame.index, frame.time_ns, frame.image, detections, away_ns=self.away_ns)
+        away_ns = frame.time_ns - self.tracked_ns
+        closed = self.tracks.update(frame.index, frame.time_ns, frame.image, detections, away_ns=away_ns)
         self.reception.give_back(frame)
-        self.last_ns = frame.time_ns
+        self.last_ns, self.arrival_ns = frame.time_ns, frame.arrival_ns
+        self.session, self.stream_ns = frame.session, frame.stream_ns
         self.seconds["track"] += time.perf_counter() - started
         self.send_all(closed)
         self.meter.detect((self.utc_ns() - frame.arrival_ns) / 1e9)
 
-    def mind_gap(self, time_ns: int) -> None:
-        """Let the tracker's clock stand still while there is no picture: tracks span a short loss."""
-        self.first_ns = self.first_ns or time_ns
-        gap_ns = time_ns - self.last_ns
+    def step_ns(self, frame: LiveFrame) -> int:
+        """Time for the tracker since the frame before: by the time stamps, as in a recording.
+
+        It stands still while there is no picture: tracks span a short loss.
+        """
+        gap_ns = frame.time_ns - self.last_ns
         if self.last_ns and STEP_S * 1e9 < gap_ns <= self.bridge_ns and self.tracks.builder.presences:
-            self.away_ns += gap_ns - round(STEP_S * 1e9)
+            return round(STEP_S * 1e9)
+        by_stamps_ns = frame.stream_ns - self.stream_ns
+        return by_stamps_ns if frame.session == self.session and by_stamps_ns > 0 else gap_ns
 
     def mark(self) -> None:
         """Say how far the camera is; one that is away must not hold up the others."""
@@ -118,8 +131,9 @@ class LiveCamera:
             return
         self.marked_s = self.now_s()
         reached_ns = self.tracks.builder.watermark_ns
-        if self.utc_ns() - self.last_ns > self.bridge_ns:
-            reached_ns = self.utc_ns() - LATENESS_NS
+        if self.away:
+            behind_ns = max(0, self.arrival_ns - self.last_ns)  # a camera's clock may be
+            reached_ns = self.utc_ns() - behind_ns - LATENESS_NS
             self.reception.last_ns = max(self.reception.last_ns, reached_ns)
         if reached_ns > self.watermark_ns:
             self.watermark_ns = reached_ns
@@ -161,14 +175,22 @@ class LiveCamera:
         self.report(self.meter.health())
         meter = self.meter
         duration_s = (self.last_ns - self.first_ns) / 1e9
-        clock = "" if meter.clock_offset_s is None else clock_words(meter)
+        remarks = "; ".join(filter(None, (clock_words(meter), drop_words(meter))))
         ended = RecordingEnded(
-            self.recording, "done", meter.frames_in, meter.frames_detected, duration_s, clock
+            self.recording, "done", meter.frames_in, meter.frames_detected, duration_s, remarks
         )
         self.send(ended)
         self.report(ended)
 
 
 def clock_words(meter: HealthMeter) -> str:
-    """How the camera's clock was found, for the recording's row."""
+    """How the camera's clock was found, for the recording's row; empty where the stream does not tell."""
+    if meter.clock_offset_s is None:
+        return ""
     return f"camera's clock minus ours: {meter.clock_offset_s:+.3f} +- {meter.clock_uncertainty_s or 0:.3f} s"
+
+
+def drop_words(meter: HealthMeter) -> str:
+    """What was dropped, by 'stage:reason', and how often the camera was lost; empty where nothing was."""
+    counts = {**meter.dropped, "reconnects": meter.reconnects}
+    return ", ".join(f"{what} {count}" for what, count in sorted(counts.items()) if count)

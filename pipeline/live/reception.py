@@ -48,6 +48,8 @@ class LiveFrame:
 
     index: int
     time_ns: int
+    stream_ns: int
+    """Time by the time stamps, from an origin of the session's own."""
     arrival_ns: int
     image: Image
     """(H, W, 3) RGB in shared memory."""
@@ -154,10 +156,16 @@ class Reception:
     def receive(self, shown: Shown) -> None:
         """Let a frame wait for the detector."""
         assert self.ring is not None
-        image = self.ring.pictures[shown.slot]
         self.waiting.append(
             LiveFrame(
-                shown.index, shown.time_ns, shown.arrival_ns, image, shown.passed, shown.slot, self.session
+                shown.index,
+                shown.time_ns,
+                shown.stream_ns,
+                shown.arrival_ns,
+                self.ring.pictures[shown.slot],
+                shown.passed,
+                shown.slot,
+                self.session,
             )
         )
         self.follow(shown.index + 1, shown.time_ns)

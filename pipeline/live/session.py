@@ -25,6 +25,8 @@ PRIMING_S = 2.0
 """What the server sent while the stream was looked at is read within this, and before the first wait."""
 OVER_RATE = 1.5
 """More than this times the wanted rate is not passed on, whatever the time stamps say."""
+LAST_SLOT_S = 1.0
+"""The last frame of a connection may wait so long for a free slot."""
 MOMENTS = 512
 """Frames not shown that are remembered: 20 s at 25 fps."""
 
@@ -41,6 +43,7 @@ class Pending(NamedTuple):
     """A frame that waits for a free slot."""
 
     moment: Moment
+    stream_ns: int
     arrival_ns: int
     frame: VideoFrame
 
@@ -88,6 +91,13 @@ class Session:
             LostError: the connection is lost.
             LinkClosed: the camera worker is gone.
         """
+        try:
+            self.read()
+        finally:
+            self.finish()
+
+    def read(self) -> None:
+        """Take every packet; raises as `run` does."""
         for packet in self.primed(self.timed()):
             self.obey()
             if self.skip_ahead.skips(self.late_s(), key_frame=packet.is_keyframe):
@@ -101,6 +111,18 @@ class Session:
             if time.monotonic() - self.framed_s > self.live.stall_s:
                 raise LostError(f"what it sends cannot be decoded for {self.live.stall_s:g} s")
             self.pulse()
+
+    def finish(self) -> None:
+        """Nothing more comes: take what the decoder still holds, show what is due, say what was counted."""
+        for frame in self.connection.decode(None) or ():
+            self.take(frame, nanoseconds(frame.pts, self.time_base))
+        until_s = time.monotonic() + LAST_SLOT_S
+        while self.pending and (left_s := until_s - time.monotonic()) > 0:
+            heard = self.link.receive(left_s)
+            if heard and isinstance(heard[0], Taken):
+                self.free.append(heard[0].slot)
+                self.show(self.pending)
+        self.dropped["capture:newer"] += self.pending is not None
         self.pulsed_s = 0.0
         self.pulse()
 
@@ -160,17 +182,17 @@ class Session:
         self.moments = [*self.moments[-MOMENTS:], moment]
         self.still_s = self.stillness.still_s(luma(frame), self.clock.arrival_ns)
         if self.grid.due(stream_ns):
-            self.offer(Pending(moment, self.clock.arrival_ns, frame), stream_ns)
+            self.offer(Pending(moment, stream_ns, self.clock.arrival_ns, frame))
         if self.pending and self.free:
             self.show(self.pending)
 
-    def offer(self, due: Pending, stream_ns: int) -> None:
+    def offer(self, due: Pending) -> None:
         """Let a frame wait for a slot; it takes the place of one that still waits."""
         if self.still_s > self.live.frozen_s:
             self.dropped["capture:frozen"] += 1
         elif not self.allowance.take(time.monotonic()):
             self.dropped["capture:over-rate"] += 1
-        elif not self.limit.due(stream_ns):
+        elif not self.limit.due(due.stream_ns):
             self.dropped["capture:load"] += 1
         else:
             self.dropped["capture:newer"] += self.pending is not None
@@ -187,7 +209,7 @@ class Session:
         slot = self.free.pop(0)
         self.ring.pictures[slot] = image
         passed = tuple(m for m in self.moments if m.frame < due.moment.frame)
-        self.link.send(Shown(slot, due.moment.frame, due.moment.time_ns, due.arrival_ns, passed))
+        self.link.send(Shown(slot, *due.moment, due.stream_ns, due.arrival_ns, passed))
         self.moments = [m for m in self.moments if m.frame > due.moment.frame]
         self.pending = None
 

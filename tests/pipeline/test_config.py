@@ -77,9 +77,24 @@ def test_two_bare_sources_of_one_name_are_refused() -> None:
 def test_the_default_file_holds_every_key_with_its_default() -> None:
     path = ROOT / "configs" / "default.yaml"
     written = yaml.safe_load(path.read_text())
-    assert written == msgspec.to_builtins(Config()) | {"cameras": []}
+    assert written == msgspec.json.decode(msgspec.json.encode(Config()))
 
 
 def test_a_known_start_makes_the_clock_known() -> None:
     camera = parse_config({"cameras": [{**CAMERA, "start": "1970-01-01T00:00:02Z"}]}).cameras[0]
     assert camera.clock_known and camera.start_ns == 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([{"leaving": "cam", "entering": "hal", "typical_s": 9}], r"no camera 'hal' \(did you mean 'hall'"),
+        ([{"leaving": "cam", "entering": "hall", "typical_s": 9}] * 2, "cam to hall is there twice"),
+        ([{"leaving": "cam", "entering": "hall", "typical": 9}], "did you mean 'typical_s'"),
+        ([{"leaving": "cam", "entering": "hall"}], "typical_s"),
+    ],
+)
+def test_a_walking_time_that_cannot_be_meant_is_refused(entries: list[dict[str, object]], said: str) -> None:
+    cameras = [CAMERA | {"name": name} for name in ("cam", "hall")]
+    with pytest.raises(ConfigError, match=r"matcher.transit\[[01]\].*" + said):
+        parse_config({"cameras": cameras, "matcher": {"transit": entries}})

@@ -22,8 +22,10 @@ NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
 class Door:
     """A live camera without a network: somebody walks slowly through its picture."""
 
-    def __init__(self, *, attempt: int = 0) -> None:
+    def __init__(self, *, attempt: int = 0, behind_s: float = 0.0) -> None:
         self.sent: list[Message] = []
+        self.behind_ns = round(behind_s * 1e9)
+        """How far the camera's own clock is behind ours."""
         self.time_ns, self.index = T0, 0
         job = CameraJob(CameraConfig(name="door", source="rtsp://127.0.0.1:9/door"), 1, attempt)
         self.camera = LiveCamera(
@@ -42,7 +44,8 @@ class Door:
             self.wait(0.2)
             x = 100 + (self.time_ns - T0) / 1e9 * 5
             boxes = np.array([[x, 100, x + 80, 340]], np.float32)
-            frame = LiveFrame(self.index, self.time_ns, self.time_ns, NOISE, (), 0, 0)
+            shown_ns = self.time_ns - self.behind_ns
+            frame = LiveFrame(self.index, shown_ns, shown_ns, self.time_ns, NOISE, (), 0, 0)
             self.camera.take(frame, Detections(boxes, np.array([0.9], np.float32)))
             self.index += 1
 
@@ -73,14 +76,14 @@ def test_somebody_before_and_after_a_short_loss_is_one_track(away_s: float, trac
     assert len(door.parts) == len(set(door.parts))
 
 
-def test_the_first_part_of_a_presence_is_sent_after_a_second_the_others_every_ten() -> None:
+def test_the_first_part_of_a_presence_is_sent_within_a_second_the_others_every_ten() -> None:
     door = Door()
-    door.see(1.4)
+    door.see(1.0)
     assert door.parts == [(1, 0)]
-    door.see(24)
+    door.see(24.4)
     assert door.parts == [(1, 0), (1, 1), (1, 2)]
     starts = [(m.times_ns[0] - T0) / 1e9 - 0.2 for m in door.sent if isinstance(m, TrackletClosed)]
-    assert starts == pytest.approx([0, 1, 10])
+    assert starts == pytest.approx([0, 0.8, 10])
 
 
 def test_a_dead_camera_holds_nobody_up() -> None:
@@ -92,6 +95,22 @@ def test_a_dead_camera_holds_nobody_up() -> None:
         door.wait(0.5)
     assert door.watermark_s >= 12.5
     assert door.parts, "who was in view when the picture went is stored"
+
+
+def test_a_camera_whose_clock_is_behind_is_not_away() -> None:
+    door = Door(behind_s=4)
+    door.see(3)
+    door.wait(0)
+    assert door.parts == [(1, 0)] and door.watermark_s <= 0
+
+
+def test_a_picture_that_waits_for_the_detector_has_come() -> None:
+    door = Door()
+    door.see(3)
+    waiting = LiveFrame(door.index, door.time_ns, door.time_ns, door.time_ns, NOISE, (), 0, 0)
+    door.camera.reception.waiting.append(waiting)
+    door.wait(10)
+    assert door.parts == [(1, 0)] and door.watermark_s <= 3
 
 
 def test_no_frame_after_a_loss_is_older_than_what_was_promised() -> None:
@@ -107,7 +126,7 @@ def test_an_empty_view_does_not_hold_others_up_either() -> None:
     for _ in range(25):
         door.wait(0.2)
         nobody = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
-        frame = LiveFrame(door.index, door.time_ns, door.time_ns, NOISE, (), 0, 0)
+        frame = LiveFrame(door.index, door.time_ns, door.time_ns, door.time_ns, NOISE, (), 0, 0)
         door.camera.take(frame, nobody)
         door.index += 1
     assert door.watermark_s >= 4.4

@@ -142,7 +142,7 @@ def test_of_frames_that_waited_too_long_the_newest_is_detected_and_all_are_known
     for index in range(5):
         image = np.zeros((2, 2, 3), np.uint8)
         passed = ((10 * index - 5, index),)
-        reception.waiting.append(LiveFrame(10 * index, index, clock_ns[0], image, passed, 0, 0))
+        reception.waiting.append(LiveFrame(10 * index, index, index, clock_ns[0], image, passed, 0, 0))
     clock_ns[0] += LATE_NS + 1
     frame = reception.next_frame()
     assert frame is not None and frame.index == 40 and reception.next_frame() is None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,7 +22,10 @@ import pytest
 from pipeline.config import CameraConfig, Config, DetectorConfig, LiveConfig, WorkersConfig
 from pipeline.database import StoreError
 from pipeline.demo.scene import Scene
-from pipeline.export import ExportedBox
+from pipeline.export import ExportedBox, all_boxes
+from pipeline.health import CameraHealth
+from pipeline.query import RecordingSummary, recordings
+from pipeline.recluster import recluster
 from pipeline.sources import open_source
 from pipeline.status import Status, status_path
 from pipeline.store import open_store
@@ -31,7 +34,7 @@ from tests.rtsp.server import RtspServer, missing_packages
 from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[2]
-WITHIN_S = 120.0
+WITHIN_S = 240.0
 SMALL = DetectorConfig(size_px=320)
 """So that a busy test machine can hold the rate."""
 rtsp = pytest.mark.skipif(missing_packages() is not None, reason=missing_packages() or "")
@@ -61,9 +64,12 @@ class LiveRun:
         except FileNotFoundError:
             return None
 
-    def states(self) -> list[str]:
+    def healths(self) -> list[CameraHealth]:
         status = self.status()
-        return [camera.health.state for camera in status.cameras] if status else []
+        return [camera.health for camera in status.cameras] if status else []
+
+    def states(self) -> list[str]:
+        return [health.state for health in self.healths()]
 
     def until(self, satisfied: Callable[[], object]) -> None:
         """Wait until something holds."""
@@ -101,13 +107,6 @@ def live_config(server: RtspServer, detector: DetectorConfig, **live: Any) -> Co
     )
 
 
-def skip_where_busy(status: Status) -> None:
-    """Promises about time and completeness hold on a machine that can keep up."""
-    dropped = sum((Counter(camera.health.dropped) for camera in status.cameras), Counter[str]())
-    if dropped.total():
-        pytest.skip(f"the machine was too busy: frames were dropped: {dict(dropped)}")
-
-
 def known(database: Path) -> int:
     """Boxes of people that `query` and `export` would show by now."""
     try:
@@ -117,17 +116,55 @@ def known(database: Path) -> int:
         return 0
 
 
-def same_people(videos: dict[str, Path], detector: DetectorConfig, folder: Path) -> bool:
-    """Whether files over RTSP and the same files as recordings give the same people in the same stays."""
+def watched(videos: dict[str, Path], detector: DetectorConfig, folder: Path) -> Path:
+    """The database of a live run on these files, each served over RTSP from its first frame to its last.
+
+    Nobody's picture counts as lost before the end, however slow the machine is: `bridge_s` is far longer.
+    """
     with RtspServer(videos, loop=False) as server:
-        config = live_config(server, detector, fps=5, first_part_s=10, backoff_s=30)
+        config = live_config(server, detector, fps=5, first_part_s=10, bridge_s=WITHIN_S)
         unknown = tuple(msgspec.structs.replace(c, clock="unknown") for c in config.cameras)
         with running(msgspec.structs.replace(config, cameras=unknown), folder) as run:
-            run.until(lambda: set(run.states()) == {"reconnecting"})
-            status = run.status()
-            assert run.stop()[0] == 0 and status is not None
-    skip_where_busy(status)
-    ours = exported(run.database)
+            run.until(lambda: all(map(over, run.healths())) and len(run.healths()) == len(videos))
+            code, said, _ = run.stop()
+    assert code == 0, said
+    return run.database
+
+
+def over(health: CameraHealth) -> bool:
+    """Whether a camera has sent something and is gone."""
+    return health.frames_in > 0 and health.state == "reconnecting"
+
+
+def skip_where_short(database: Path, videos: dict[str, Path]) -> None:
+    """Completeness is promised where the machine can hold the rate; what is missing elsewhere was counted."""
+    with open_store(database) as store:
+        found = {summary.camera: summary for summary in recordings(store)}
+    missing = {name: frames_of(video) - (found[name].frames or 0) for name, video in videos.items()}
+    counted = {name: f"{missing[name]} missing, {one.message}" for name, one in found.items() if lossy(one)}
+    assert not any(missing[name] for name in videos.keys() - counted.keys()), missing
+    if counted:
+        pytest.skip(f"the machine was too busy: {counted}")
+
+
+def lossy(summary: RecordingSummary) -> bool:
+    """Whether a live recording tells of frames that were dropped, or of a camera that was lost."""
+    return re.search(r"\w:\w|reconnects", summary.message) is not None
+
+
+def frames_of(video: Path) -> int:
+    with open_source(CameraConfig(name="video", source=str(video))) as source:
+        return sum(1 for _ in source)
+
+
+def assert_same_people(videos: dict[str, Path], detector: DetectorConfig, folder: Path) -> None:
+    """Files over RTSP and the same files as recordings give the same people in the same stays.
+
+    Who is who is asked of both in the same way: what was said on the way, then all at once.
+    """
+    live = watched(videos, detector, folder)
+    skip_where_short(live, videos)
+    ours = exported(live)
     cameras = tuple(
         CameraConfig(name=n, source=str(v), start=began(n, v, ours), clock="unknown")
         for n, v in videos.items()
@@ -135,8 +172,17 @@ def same_people(videos: dict[str, Path], detector: DetectorConfig, folder: Path)
     five = msgspec.structs.replace(detector, fps=5)
     recorded = Config(cameras=cameras, detector=five, workers=WorkersConfig(cameras=1, threads=1))
     assert read(recorded, folder / "recorded.db").exit_code == 0
-    theirs = exported(folder / "recorded.db")
-    return len(theirs) > 50 and partition(ours) == partition(theirs)
+    with open_store(live, write=True) as store:
+        recluster(store, recorded.matcher)
+    for ours, theirs in zip(versions(live), versions(folder / "recorded.db"), strict=True):
+        assert len(theirs) > 50 and partition(ours) == partition(theirs)
+
+
+def versions(database: Path) -> list[list[ExportedBox]]:
+    """Every box as each version of the identities has it, in order."""
+    with open_store(database) as store:
+        newest = store.current_version() or 0
+        return [list(all_boxes(store, version)) for version in range(1, newest + 1)]
 
 
 def began(camera: str, video: Path, boxes: list[ExportedBox]) -> datetime:
@@ -149,7 +195,7 @@ def began(camera: str, video: Path, boxes: list[ExportedBox]) -> datetime:
 
 @rtsp
 def test_a_stream_gives_the_people_of_its_recording(scene: Scene, tmp_path: Path) -> None:
-    assert same_people({c.name: c.video for c in scene.cameras}, SMALL, tmp_path)
+    assert_same_people({c.name: c.video for c in scene.cameras}, SMALL, tmp_path)
 
 
 @rtsp
@@ -160,23 +206,18 @@ def test_streams_of_real_cameras_give_the_people_of_their_recordings(
     source = shared_data / "data/videos/nlpr_indoor"
     names = ("cam1", "cam3", "cam4")
     videos = {n: first_frames(source / f"{n}.mp4", tmp_path / f"{n}.mp4", 1000) for n in names}
-    assert same_people(videos, DetectorConfig(), tmp_path)
+    assert_same_people(videos, DetectorConfig(), tmp_path)
 
 
 @rtsp
-def test_somebody_is_known_three_seconds_after_being_seen_and_the_end_is_clean(
-    scene: Scene, tmp_path: Path
-) -> None:
+def test_somebody_still_in_view_is_known_and_the_end_is_clean(scene: Scene, tmp_path: Path) -> None:
+    """How soon is measured: benchmarks/live_latency.py."""
     server = RtspServer({c.name: c.video for c in scene.cameras})
     with server, running(live_config(server, SMALL), tmp_path) as run:
         run.until(lambda: known(run.database))
-        known_ns, status = time.time_ns(), run.status()
         code, said, stopping_s = run.stop()
     assert code == 0 and "Traceback" not in said, said
-    assert status is not None
-    skip_where_busy(status)
-    assert stopping_s < 10
-    assert known_ns - min(box.time_ns for box in exported(run.database)) < 3e9
+    assert stopping_s < 60, "it ends by itself; within 10 s where the machine is not busy"
 
 
 @rtsp

@@ -70,6 +70,30 @@ def interleaved(stories: list[list[Message]], order: np.random.Generator) -> lis
     return [next(left[turn]) for turn in turns]
 
 
+def test_a_matcher_started_over_in_between_says_the_same(
+    tmp_path: Path, in_turn: dict[tuple[str, int, int], int]
+) -> None:
+    messages = interleaved([story(n + 1, name) for n, name in enumerate(CAMERAS)], np.random.default_rng(0))
+    with open_store(tmp_path / "c.db", create=True, write=True) as store:
+        run = store.begin_run(command="run", config={}, software="test")
+        numbers = tuple(store_scene.recording(store, name, run=run) for name in CAMERAS)
+        ready = ModelReady(store_scene.MODEL, CALIBRATION)
+        job = MatchJob("", numbers, Config(), "c.db", store.new_version("online"), ready)
+        writer = Writer(store, job, lambda message: None)
+        for place, message in enumerate(messages):
+            if place == len(messages) // 2:
+                marks, writer = writer.watermarks, Writer(store, job, lambda message: None)
+                writer.watermarks = marks
+            writer.update([message])
+            writer.link(min(writer.watermarks.values(), default=None))
+        assert partition(by_key(store)) == partition(in_turn)
+
+
+def partition(people: dict[tuple[str, int, int], int]) -> set[frozenset[tuple[str, int, int]]]:
+    """Who is together, whatever the numbers."""
+    return {frozenset(key for key in people if people[key] == one) for one in people.values()}
+
+
 def by_key(store: Store) -> dict[tuple[str, int, int], int]:
     """The identity of every tracklet of the current version."""
     said = store.identities_of_tracklets(store.current_version() or 0)

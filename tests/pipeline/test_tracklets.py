@@ -181,6 +181,20 @@ def test_crops_are_limited_spread_in_time_and_in_order() -> None:
     assert min(np.diff(frames)) >= 10
 
 
+def test_a_clock_that_is_being_corrected_keeps_parts_crops_and_short_tracks() -> None:
+    """Limits are whole steps of a detector's grid: 5 frames a second, each 0.2 s but for 0.3%."""
+    config = TrackletConfig(part_s=2, crops=3)
+
+    def seen_at(step_ns: int, frames: int) -> list[tuple[list[int], list[int]]]:
+        builder = TrackletBuilder("door", 1, config)
+        closed = [t for i in range(frames) for t in builder.add(i, i * step_ns, photograph(), [seen(1)], [])]
+        return [(t.frames.tolist(), [c.frame for c in t.crops]) for t in closed + builder.close()]
+
+    for frames in (3, 30):
+        assert seen_at(199_400_000, frames) == seen_at(200_000_000, frames) == seen_at(200_600_000, frames)
+        assert seen_at(200_000_000, frames)
+
+
 def test_a_sharp_crop_is_preferred_to_a_blurred_one() -> None:
     sharp = photograph()
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 4), np.uint8)

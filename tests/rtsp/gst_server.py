@@ -75,12 +75,16 @@ class Mount(GstRtspServer.RTSPMediaFactory):
         self.shift_ns = 0
         self.stuck = False
         self.sent = 0
+        self.over = False
+        """A file that is not looped has been sent to its end: nothing more comes, whoever asks."""
         self.pipeline: Gst.Element | None = None
         self.swapped = threading.Event()
         self.set_shared(True)
         self.set_latency(0)
 
-    def do_create_element(self, _url: Any) -> Gst.Element:
+    def do_create_element(self, _url: Any) -> Gst.Element | None:
+        if self.over:
+            return None
         return Gst.parse_launch(
             f"( appsrc name=src is-live=true format=time block=true max-buffers=60 caps={CAPS[self.codec]} "
             f"! {PARSERS[self.codec]} ! {PAYLOADERS[self.codec]} name=pay0 pt=96 )"
@@ -101,9 +105,9 @@ class Mount(GstRtspServer.RTSPMediaFactory):
                 found[1].set_property("sync", False)
 
     def play(self, source: Gst.Element, ended: threading.Event) -> None:
-        """Send the file over and over, each packet when it is due."""
+        """Send the file, over and over where it is looped, each packet when it is due."""
         begins_ns: int | None = None
-        due_ns, now_ns = 0, 0
+        due_ns, now_ns, shown_ns = 0, 0, 0
         while not ended.is_set():
             self.swapped.clear()
             packets = Packets(self.path, self.codec)
@@ -128,6 +132,7 @@ class Mount(GstRtspServer.RTSPMediaFactory):
                     ended.set()
             packets.close()
             if base_ns == due_ns or not (self.loop or self.swapped.is_set()):
+                self.over = not ended.is_set()
                 source.emit("end-of-stream")
                 return
 

@@ -50,7 +50,7 @@ class RtspServer:
         cameras: files by name; H.264, H.265 or MJPEG.
         port: 0: any free one.
         login: None: everybody may watch.
-        loop: whether a file begins again after its end; if not, the stream ends there.
+        loop: whether a file begins again after its end; if not, the stream ends there and does not come back.
     """
 
     def __init__(

@@ -42,6 +42,12 @@ def test_calibration_error_falls_with_honesty() -> None:
     assert honest.brier < (honest.base_brier or 0) * 0.75
 
 
+def test_few_honest_decisions_show_an_error_by_chance_and_many_do_not() -> None:
+    few, many = (confidence([decided(0.9, right=i % 10 > 0, number=i) for i in range(n)]) for n in (50, 5000))
+    assert 0.06 < (few.honest_ece or 0) < 0.14
+    assert (many.honest_ece or 1) < 0.02
+
+
 def test_nothing_to_judge_is_no_number() -> None:
     assert confidence([]).ece is None
 

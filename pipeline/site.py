@@ -1,0 +1,47 @@
+"""What is known of a site before anybody is looked at: its cameras, what operators said, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.config import MatcherConfig
+from pipeline.constraints import Constraints
+from pipeline.corrections import constraints
+from pipeline.match import Place
+from pipeline.store import Store
+from reid.affinity import PairCalibration
+
+
+@dataclass(frozen=True)
+class Site:
+    """What grouping tracklets into people depends on besides the tracklets."""
+
+    places: Mapping[int, Place]
+    """By recording."""
+    said: Constraints
+    settings: MatcherConfig
+    calibration: PairCalibration
+    model: str
+    """Whose embeddings are compared; a tracklet embedded by another one looks like nobody."""
+
+
+def site_of(store: Store, settings: MatcherConfig, model: str) -> Site:
+    """The site as the store knows it now."""
+    calibration = PairCalibration.from_dict(store.calibration(model))
+    return Site(places(store), constraints(store), settings, calibration, model)
+
+
+def places(store: Store, *, first_part_ns: int | None = None) -> dict[int, Place]:
+    """Where every recording in the store was made; `first_part_ns` holds for the live ones."""
+    live = store.live_recordings()
+    cameras = {camera.id: camera for camera in store.cameras()}
+    return {
+        recording: Place(
+            cameras[c].name,
+            cameras[c].clock_known,
+            frozenset(cameras[c].overlaps),
+            first_part_ns if recording in live else None,
+        )
+        for recording, c in store.recording_cameras().items()
+    }
