@@ -56,6 +56,8 @@ class Clustering:
         self.sizes = member.sum(1)
         self.looks = member @ evidence.looks @ member.T / np.outer(self.sizes, self.sizes)
         self.cannot = member @ evidence.cannot @ member.T > 0
+        self.walks: dict[tuple[int, int], float] = {}
+        """Log-odds of the walks between two tracklets that were asked for: most are asked for often."""
         self.chains = [self.chain(group) for group in self.groups]
         self.bonds = np.full(self.looks.shape, -np.inf)
         for i in range(len(self.groups)):
@@ -97,8 +99,11 @@ class Clustering:
 
     def chain(self, members: Sequence[int]) -> float:
         """Log-odds of all the walks of one person."""
-        walks = (self.evidence.walk(a, b) for a, b in self.evidence.walks(members))
-        return sum(self.transit.log_odds(hop, gap_s) for hop, gap_s in walks)
+        walks = list(self.evidence.walks(members))
+        for walk in walks:
+            if walk not in self.walks:
+                self.walks[walk] = self.transit.log_odds(*self.evidence.walk(*walk))
+        return sum(self.walks[walk] for walk in walks)
 
 
 def people(evidence: Evidence, probability: float, before: Transit) -> list[list[int]]:

@@ -68,7 +68,9 @@ class Transit:
         if not links:
             return 0.0
         broad = exp(-max(gap_s, 0.0) / BROAD_S) / BROAD_S + 1e-4
-        seen = sum(bell(gap_s - known, spread_s(known)) for known in gaps)
+        typical = np.array(gaps, np.float64)
+        spreads = np.maximum(SPREAD * np.abs(typical), LEAST_SPREAD_S)
+        seen = float((np.exp(-np.square((gap_s - typical) / spreads) / 2) / (spreads * sqrt(2 * pi))).sum())
         said = TOLD_LINKS * bell(gap_s - told.typical_s, told.spread_s) if told else 0.0
         usual = (1 - SURPRISE) * (seen + said) / links + SURPRISE * broad
         weight = links / (links + PRIOR_LINKS)

@@ -48,11 +48,14 @@ def test_what_must_be_together_is_together() -> None:
     assert cluster(evidence(odds, must=((0, 1),)), Transit(), 0.0) == [[0, 1], [2]]
 
 
-def test_the_usual_walking_time_decides_between_people_who_look_alike() -> None:
+@pytest.mark.parametrize(("usual", "joined"), [(("a", 10.0), [[0, 2], [1]]), (("b", 2.0), [[0], [1, 2]])])
+def test_the_usual_walking_time_decides_between_people_who_look_alike(
+    usual: tuple[str, float], joined: list[list[int]]
+) -> None:
     odds = [[0, -5, 0.5], [-5, 0, 0.5], [0.5, 0.5, 0]]
     one = evidence(odds, start_s=(0.0, 8.0, 11.0))
-    walks = learnt((("a", "a"), 10.0) for _ in range(50))
-    assert cluster(one, walks, 0.0) == [[0, 2], [1]]
+    walks = learnt(((usual[0], "a"), usual[1]) for _ in range(50))
+    assert cluster(one, walks, 0.0) == joined
 
 
 def test_times_alone_never_join_people_who_look_different() -> None:
