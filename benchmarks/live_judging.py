@@ -18,6 +18,8 @@ SETTLE_S = 60.0
 HOLD_S = 8.0
 """How long a fault lasts that the camera must live through."""
 CLOSED_S = 10.0
+END_S = 3.0
+"""Within which processes that nobody waits for are gone, after the run itself."""
 STORED_S = 40.0
 """Someone walks through the picture at least this often."""
 
@@ -188,6 +190,7 @@ def end_of(run: LiveRun, patience: float = 1.0) -> dict[str, Any]:
     children = [process for process in run.processes()[1:] if not zombie(process)]
     arguments = [" ".join(process.cmdline()) for process in children]
     stop_s = run.stop()
+    psutil.wait_procs(children, END_S)
     alive = [process.pid for process in children if not zombie(process)]
     told = {
         path.name: path.read_bytes()

@@ -103,9 +103,13 @@ class LookBack:
             self.look_ns = (probe.due_ns // EVERY_NS + 1) * EVERY_NS
 
     def advance(self, now_ns: int | None) -> list[Sighting]:
-        """The claims that changed once nothing before this time can come any more; None: nothing at all."""
+        """The claims that changed once nothing before this time can come any more; None: nothing at all.
+
+        There is no last look at the end: recordings are reclustered then, and a live run closes within
+        seconds, also when all distances would have to be computed anew because the matcher was started over.
+        """
         found: dict[int, Sighting] = {}
-        if self.look_ns is not None and (now_ns is None or now_ns >= self.look_ns):
+        if self.look_ns is not None and now_ns is not None and now_ns >= self.look_ns:
             found, self.look_ns = self.look(), None
         oldest_ns = None if now_ns is None else now_ns - round(self.site.settings.look_back_s * 1e9)
         old = [n for n, t in self.recent.items() if oldest_ns is None or t.due_ns < oldest_ns]
