@@ -13,7 +13,7 @@ from pipeline import messages
 
 LEVEL_STYLE = {"info": "dim", "warning": "yellow", "error": "bold red"}
 PLAIN_EVERY_S = 10.0
-"""Where the output is not a terminal, a line per camera this often."""
+"""Where the output is not a terminal, a line per camera at the first frames and then this often."""
 
 
 class RunDisplay:
@@ -26,7 +26,7 @@ class RunDisplay:
         self.latest: dict[int, messages.Progress] = {}
         self.stage_s: dict[str, float] = {}
         self.ended: dict[int, messages.RecordingEnded] = {}
-        self.printed_s = self.started_s
+        self.printed_s: float | None = None
         self.bars = Progress(
             TextColumn("[bold]{task.fields[camera]:<14}"),
             BarColumn(bar_width=28),
@@ -77,15 +77,25 @@ class RunDisplay:
             people=report.people,
             state="" if report.recording not in self.ended else self.ended[report.recording].state,
         )
-        if not self.console.is_terminal and time.monotonic() - self.printed_s > PLAIN_EVERY_S:
-            self.printed_s = time.monotonic()
-            for recording, latest in self.latest.items():
-                if recording in self.ended:
-                    continue
-                of = f" of {latest.total}" if latest.total else ""
-                self.console.print(
-                    f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks"
-                )
+        if not self.console.is_terminal and report.frames and self.line_due():
+            self.print_lines()
+
+    def line_due(self) -> bool:
+        """Whether it is time for plain lines: at the first frames, then now and then."""
+        now_s = time.monotonic()
+        due = self.printed_s is None or now_s - self.printed_s > PLAIN_EVERY_S
+        self.printed_s = now_s if due else self.printed_s
+        return due
+
+    def print_lines(self) -> None:
+        """A plain line for each camera that is being read."""
+        for recording, latest in self.latest.items():
+            if recording in self.ended:
+                continue
+            of = f" of {latest.total}" if latest.total else ""
+            self.console.print(
+                f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks"
+            )
 
     @property
     def seconds(self) -> dict[str, float]:

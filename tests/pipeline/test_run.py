@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import numpy as np
@@ -162,16 +164,25 @@ def test_ctrl_c_leaves_a_valid_database_and_the_next_run_completes_it(
     site, database = tmp_path / "site.yaml", tmp_path / "out.db"
     site.write_bytes(msgspec.yaml.encode(config_of(scene)))
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(site), "--db", str(database)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    assert process.stderr is not None
-    next(line for line in process.stderr if " frames" in line)  # it reads
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        before = list(lines_until(process.stderr, " frames"))
+        assert process.poll() is None, f"it ended before it could be interrupted: {before}"
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     exported(database)
     assert read(config_of(scene), database).exit_code == 0
     assert partition(exported(database)) == partition(exported(done))
+
+
+def lines_until(output: IO[str], words: str) -> Iterator[str]:
+    """What a process says, up to the first line with these words."""
+    for line in output:
+        yield line
+        if words in line:
+            return
 
 
 def test_a_database_in_use_by_another_run_is_refused(scene: Scene, done: Path) -> None:
