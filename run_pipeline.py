@@ -171,7 +171,7 @@ def export(
     version: Version = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write tracks for other programs. mot: OUT/<camera>.txt; csv, json, parquet: the file OUT."""
+    """Write tracks for other programs. mot: OUT/CAMERA.txt. csv, json, parquet: OUT/tracks.csv, or OUT if so named."""
     from pipeline.show import show_export
 
     show_export(db, out_path, format, out, version=version, overwrite=overwrite)

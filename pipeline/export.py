@@ -68,8 +68,10 @@ def export(
 
     mot: OUT is a folder with CAMERA.txt for each camera (CAMERA-RECORDING.txt where it has several),
     `frame,id,x,y,w,h,confidence,-1,-1,-1`: frames from 1, id the person.
-    csv, parquet: OUT is a file, one row for each person and frame: `ExportedBox`, frames from 0.
-    json: OUT is a file, one entry for each tracklet: `query.Sighted`.
+    csv, parquet: one row for each person and frame: `ExportedBox`, frames from 0.
+    json: one entry for each tracklet: `query.Sighted`.
+    These three are the file OUT where it ends in .csv, .parquet or .json as the format does, or is a file;
+    otherwise OUT is a folder, which gets `tracks.FORMAT`.
 
     In mot, csv and parquet a person has one box in a frame of a recording, the one of the highest confidence;
     interpolated boxes have confidence 0; tracklets that are not linked yet are left out.
@@ -85,6 +87,7 @@ def export(
         ExportExistsError: OUT is there, not empty, and not to be overwritten.
         ExportWriteError: the disk is full, or OUT may not be written.
     """
+    out = target(out, format)
     check_target(out, format, overwrite=overwrite)
     number = chosen(store, version)
     detail = {"format": format, "version": number}
@@ -95,12 +98,16 @@ def export(
         raise ExportWriteError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
+def target(out: Path, format: ExportFormat) -> Path:
+    """What OUT means: a folder for mot, for the others also a file."""
+    names_a_file = out.suffix.lower() == f".{format}" or out.is_file()
+    return out if format == "mot" or (names_a_file and not out.is_dir()) else out / f"tracks.{format}"
+
+
 def check_target(out: Path, format: ExportFormat, *, overwrite: bool) -> None:
     """Refuse a target of the wrong kind, or one that is in use."""
     if format == "mot" and out.exists() and not out.is_dir():
         raise ExportExistsError(f"{out}: is a file: mot needs a folder")
-    if format != "mot" and out.is_dir():
-        raise ExportExistsError(f"{out}: is a folder: {format} needs a file name")
     occupied = any(out.iterdir()) if out.is_dir() else out.exists() and out.stat().st_size > 0
     if occupied and not overwrite:
         raise ExportExistsError(f"{out}: is there already: add --overwrite, or give another name")

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.erasure import forget
-from pipeline.export import ExportFormat, export
+from pipeline.export import ExportFormat, export, target
 from pipeline.journey import journey
 from pipeline.lines import (
     check_row,
@@ -129,7 +129,7 @@ def show_journey(
 
 def show_export(
     database: str,
-    target: Path,
+    place: Path,
     format: ExportFormat,
     out: Console,
     *,
@@ -142,8 +142,8 @@ def show_export(
         ExportExistsError, ExportWriteError, StoreError: see there.
     """
     with open_store(database) as store:
-        rows = export(store, target, format, version=version, overwrite=overwrite)
-    out.print(Text(f"{target}: {count_text(rows, 'row')}"))
+        rows = export(store, place, format, version=version, overwrite=overwrite)
+    out.print(Text(f"{target(place, format)}: {count_text(rows, 'row')}"))
 
 
 def show_forget(database: str, person: str, out: Console, *, json: bool = False) -> None:

@@ -126,20 +126,32 @@ def test_what_is_there_is_replaced_only_on_demand(tmp_path: Path, format: Export
         rows = export(store, out, format)
         if out.is_dir():
             (out / "notes.md").write_text("mine")
-        with pytest.raises(ExportExistsError, match="out: is there already: add --overwrite"):
+        with pytest.raises(ExportExistsError, match=r"out(/tracks\.\w+)?: is there already: add --overwrite"):
             export(store, out, format)
         assert export(store, out, format, overwrite=True) == rows
     assert not out.is_dir() or (out / "notes.md").read_text() == "mine"
     assert not list(tmp_path.glob(".out*"))
 
 
-def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
+    with (
+        open_store(fill(tmp_path / "a.db")) as store,
+        pytest.raises(ExportExistsError, match="mot needs a folder"),
+    ):
+        export(store, tmp_path / "file", "mot", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("out", "file"), [("new", "new/tracks.csv"), ("a.csv", "a.csv"), ("old", "old/tracks.csv"), ("x", "x")]
+)
+def test_csv_goes_to_the_file_that_is_named_or_into_the_folder(tmp_path: Path, out: str, file: str) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("mine")
+    (tmp_path / "x").touch()
     with open_store(fill(tmp_path / "a.db")) as store:
-        with pytest.raises(ExportExistsError, match="mot needs a folder"):
-            export(store, tmp_path / "file", "mot", overwrite=True)
-        with pytest.raises(ExportExistsError, match="csv needs a file name"):
-            export(store, tmp_path, "csv", overwrite=True)
+        rows = export(store, tmp_path / out, "csv")
+    assert len(read_csv(tmp_path / file)) == rows > 0
 
 
 def test_a_failed_export_leaves_what_was_there(tmp_path: Path) -> None:
