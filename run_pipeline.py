@@ -171,7 +171,7 @@ def export(
     version: Version = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write tracks for other programs. mot: OUT/CAMERA.txt. csv, json, parquet: OUT/tracks.csv, or OUT if so named."""
+    """Write tracks for other programs. mot: OUT/CAMERA.txt; others: OUT/tracks.csv, or OUT where so named."""
     from pipeline.show import show_export
 
     show_export(db, out_path, format, out, version=version, overwrite=overwrite)
@@ -365,8 +365,16 @@ def main() -> None:
         if not isinstance(error, (ConfigError, StoreError)) and not isinstance(error, expected_errors()):
             raise
         err.print(str(error), style="bold red", markup=False, highlight=False)
-        wrong_usage = isinstance(error, (ConfigError, StoreError)) and not isinstance(error, StoreFullError)
-        sys.exit(2 if wrong_usage else 1)
+        sys.exit(2 if wrong_usage(error) else 1)
+
+
+def wrong_usage(error: Exception) -> bool:
+    """Whether it was the question that was wrong, not the outside world."""
+    if isinstance(error, (ConfigError, StoreError)):
+        return not isinstance(error, StoreFullError)
+    from pipeline.find import PictureError
+
+    return isinstance(error, PictureError)
 
 
 def expected_errors() -> tuple[type[Exception], ...]:

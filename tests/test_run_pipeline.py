@@ -58,3 +58,9 @@ def test_weights_the_database_was_not_made_with_are_said_in_one_line(tmp_path: P
     answer = call("find", "--db", fill(tmp_path / "a.db"), "--image", folder / "1.png")
     assert answer.returncode == 2
     assert answer.stderr.splitlines()[-1].startswith("made with other weights (fpr-test)")
+
+
+def test_a_photograph_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    answer = call("find", "--db", fill(tmp_path / "a.db"), "--image", tmp_path / "none.jpg")
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1 and "none.jpg: no such file" in answer.stderr
