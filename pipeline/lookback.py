@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from pipeline.claims import claims
 from pipeline.cluster import people
-from pipeline.evidence import gather
+from pipeline.evidence import gather, prepare
 from pipeline.match import Matcher, Sighting
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
+from pipeline.steps import Steps, finished
 from pipeline.transit import told
 from reid.affinity import FprPairs, mean_vector
 from reid.tracklets import unit
@@ -77,10 +78,16 @@ class LookBack:
         self.look_ns: int | None = None
         """When the next look is due."""
         self.newest_ns = 0
+        self.looks = True
+        """False: the run is closing, claims stay as they are."""
 
     def update(self, probe: StoredTracklet) -> list[Sighting]:
         """The claims that follow from one more tracklet: its own, and corrected ones of others."""
-        found = {claim.tracklet: claim for claim in self.advance(probe.due_ns)}
+        return finished(self.updating(probe))
+
+    def updating(self, probe: StoredTracklet) -> Steps[list[Sighting]]:
+        """`update`, with a pause now and then."""
+        found = {claim.tracklet: claim for claim in (yield from self.advancing(probe.due_ns))}
         claim = self.matcher.update(probe)
         self.file(probe, with_evidence(claim, provisional=True))
         found[probe.id] = self.said[probe.id]
@@ -108,19 +115,25 @@ class LookBack:
         There is no last look at the end: recordings are reclustered then, and a live run closes within
         seconds, also when all distances would have to be computed anew because the matcher was started over.
         """
+        return finished(self.advancing(now_ns))
+
+    def advancing(self, now_ns: int | None) -> Steps[list[Sighting]]:
+        """`advance`, with a pause now and then."""
         found: dict[int, Sighting] = {}
-        if self.look_ns is not None and now_ns is not None and now_ns >= self.look_ns:
-            found, self.look_ns = self.look(), None
+        if self.looks and self.look_ns is not None and now_ns is not None and now_ns >= self.look_ns:
+            found, self.look_ns = (yield from self.look()), None
         oldest_ns = None if now_ns is None else now_ns - round(self.site.settings.look_back_s * 1e9)
         old = [n for n, t in self.recent.items() if oldest_ns is None or t.due_ns < oldest_ns]
         return list((found | self.settle(old)).values())
 
-    def look(self) -> dict[int, Sighting]:
+    def look(self) -> Steps[dict[int, Sighting]]:
         """Group everything recent anew; the claims that say something else than before."""
         beside = self.companions()
         rows = [*beside.values(), *self.recent.values()]
+        yield from prepare(rows, self.site, settled=len(beside), pairs=self.pairs)
         fixed = self.fixed(beside)
         evidence = gather(rows, self.site, fixed=fixed, settled=len(beside), pairs=self.pairs)
+        yield
         groups = people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in groups], fixed)
         said = claims(rows, names, evidence, self.site.settings)[len(beside) :]

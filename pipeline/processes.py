@@ -122,13 +122,14 @@ def start_shared(run: Run, name: str) -> None:
     """Start one of the two workers there is one of, `reid` or `match`."""
     folder = str(run.folder)
     recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
-    job: msgspec.Struct
     if name == "reid":
-        main, job = reid_worker.main, ReidJob(folder, recordings, run.config.reid)
+        embedding = msgspec.msgpack.encode(ReidJob(folder, recordings, run.config.reid))
+        process = SPAWN.Process(target=reid_worker.main, args=(embedding,), name=name)
     else:
-        main = match_worker.main
-        job = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
-    start(run, Worker(name, SPAWN.Process(target=main, args=(msgspec.msgpack.encode(job),), name=name)))
+        matching = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
+        arguments = (msgspec.msgpack.encode(matching), Flag(run.stop))
+        process = SPAWN.Process(target=match_worker.main, args=arguments, name=name)
+    start(run, Worker(name, process))
 
 
 def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
