@@ -38,9 +38,9 @@ BATCH = 64
 """Messages stored in one transaction; a tracklet with its crops is some 100 KB."""
 PROGRESS_S = 0.5
 TURN_S = 0.05
-"""Linking goes on for so long before messages are looked for again."""
+"""Linking or thinking goes on for so long before messages are looked for again."""
 REST_MS = 20
-"""It rests for so long after each turn, unless a message comes: the cameras' frames come first."""
+"""Thinking about a look back rests for so long after each turn: the cameras' frames come first."""
 LOOKS_S, LINKS_S = 2.0, 5.0
 """So long after the last camera of a run that is stopped, looks back are given up, and linking too."""
 
@@ -106,8 +106,7 @@ class Writer:
         """Store and link until all recordings have ended; what comes is stored before linking goes on."""
         reported_s = 0.0
         while self.watermarks and alive():
-            wait_ms = REST_MS if self.work else POLL_MS
-            self.update(receiver.receive_batch(BATCH, self.refuse, wait_ms=wait_ms))
+            self.update(receiver.receive_batch(BATCH, self.refuse, wait_ms=self.wait_ms()))
             self.link_on()
             if time.monotonic() - reported_s > PROGRESS_S:
                 reported_s = time.monotonic()
@@ -126,8 +125,14 @@ class Writer:
             if waited_s > LINKS_S and not linked:
                 self.report(Notice("warning", "stopped before all was linked: `recluster` does the rest"))
                 return
-            if waited_s > LOOKS_S and self.matcher and self.matcher.looks:
-                self.matcher.looks, self.work = False, None
+            if waited_s > LOOKS_S and self.matcher:
+                self.matcher.looks = False
+
+    def wait_ms(self) -> int:
+        """How long messages may be waited for before linking, or thinking, goes on."""
+        if self.work:
+            return 0
+        return REST_MS if self.matcher and self.matcher.open else POLL_MS
 
     def update(self, messages: list[Message]) -> None:
         """Store a batch of messages; tracklets first, in one transaction."""
@@ -179,6 +184,8 @@ class Writer:
         self.work = self.work or self.linking(min(self.watermarks.values(), default=None))
         if advanced(self.work, TURN_S):
             self.work = None
+            if self.matcher and self.matcher.open:
+                advanced(self.matcher.open.thinking, TURN_S)
         self.seconds["match"] += time.perf_counter() - started
         return self.work is None
 
