@@ -185,7 +185,9 @@ class LookBack:
         seen = {claim.tracklet for claim in said}
         names = {track_of(self.recent[claim.tracklet]): claim.identity for claim in said}
         later = [n for n, t in self.recent.items() if n not in seen and track_of(t) in names]
-        return [msgspec.structs.replace(self.said[n], identity=names[track_of(self.recent[n])]) for n in later]
+        return [
+            msgspec.structs.replace(self.said[n], identity=names[track_of(self.recent[n])]) for n in later
+        ]
 
     def companions(self) -> dict[int, StoredTracklet]:
         """Settled tracklets that the recent ones are compared with."""

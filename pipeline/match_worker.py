@@ -100,6 +100,8 @@ class Writer:
         """None: it is still to be made."""
         self.work: Iterator[None] | None = None
         """Linking that was begun and goes on."""
+        self.thinks = False
+        """Whether a look back is being thought about meanwhile."""
         self.update([job.ready] if job.ready else [])
 
     def serve(self, receiver: Receiver, alive: Callable[[], bool], stopped: Callable[[], bool]) -> None:
@@ -132,7 +134,7 @@ class Writer:
         """How long messages may be waited for before linking, or thinking, goes on."""
         if self.work:
             return 0
-        return REST_MS if self.matcher and self.matcher.open else POLL_MS
+        return REST_MS if self.thinks else POLL_MS
 
     def update(self, messages: list[Message]) -> None:
         """Store a batch of messages; tracklets first, in one transaction."""
@@ -184,8 +186,8 @@ class Writer:
         self.work = self.work or self.linking(min(self.watermarks.values(), default=None))
         if advanced(self.work, TURN_S):
             self.work = None
-            if self.matcher and self.matcher.open:
-                advanced(self.matcher.open.thinking, TURN_S)
+            look = self.matcher.open if self.matcher else None
+            self.thinks = look is not None and not advanced(look.thinking, TURN_S)
         self.seconds["match"] += time.perf_counter() - started
         return self.work is None
 
