@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.config import MatcherConfig
 from pipeline.constraints import Constraints
 from pipeline.gallery import FprGallery
-from pipeline.lookback import COMPARED, KEPT, MOST_RECENT, LookBack
+from pipeline.lookback import COMPARED, KEPT, MOST_RECENT, TAKES_NS, LookBack
 from pipeline.match import Matcher, Place, Sighting
 from pipeline.messages import Embedding, TrackletKey
 from pipeline.rows import StoredCrop, StoredTracklet
@@ -180,6 +180,52 @@ def test_memory_is_bounded() -> None:
     assert len(scene.matcher.settled) <= 21 and len(scene.matcher.recent) == 1
     assert all(len(one.newest) <= KEPT for one in scene.matcher.settled.values())
     assert len(scene.matcher.pairs.gallery) <= 2 + KEPT * COMPARED
+
+
+def test_a_look_is_answered_a_while_after_it_begins_and_meanwhile_others_are_answered() -> None:
+    scene = Scene(STRICT)
+    walk_through(scene)  # the last one ends at 82 s
+    apart = scene.people()
+    scene.keep(scene.matcher.advance(85 * SECOND))
+    assert scene.matcher.open and scene.people() == apart
+    meanwhile = scene.see(3, 84)
+    assert scene.claims[meanwhile].identity
+    scene.keep(scene.matcher.advance(85 * SECOND + TAKES_NS))
+    assert not scene.matcher.open
+    assert scene.people() == {*APART, frozenset({meanwhile})}
+
+
+def test_a_part_that_comes_while_a_look_is_thought_over_follows_its_track() -> None:
+    scene = Scene(EASY)
+    rows = [scene.see(1, 0, camera=0), scene.see(2, 10, camera=1, track=7)]
+    scene.keep(scene.matcher.advance(15 * SECOND))
+    rows.append(scene.see(2, 14, camera=1, track=7, part=1))
+    assert len(scene.people()) == 1
+    scene.keep(scene.matcher.advance(15 * SECOND + TAKES_NS))
+    assert scene.people() == {frozenset({rows[0]}), frozenset(rows[1:])}
+
+
+def test_thinking_ahead_changes_no_answer() -> None:
+    ahead, at_once = Scene(STRICT), Scene(STRICT)
+    for scene in (ahead, at_once):
+        walk_through(scene)
+        scene.keep(scene.matcher.advance(85 * SECOND))
+    assert ahead.matcher.open
+    assert sum(1 for _ in ahead.matcher.open.thinking) > 0
+    for scene in (ahead, at_once):
+        scene.keep(scene.matcher.advance(100 * SECOND))
+    assert ahead.claims == at_once.claims
+
+
+def test_a_matcher_that_is_closing_looks_no_more() -> None:
+    scene = Scene(STRICT)
+    walk_through(scene)
+    apart = scene.people()
+    scene.keep(scene.matcher.advance(85 * SECOND))
+    scene.matcher.looks = False
+    scene.keep(scene.matcher.advance(100 * SECOND))
+    scene.keep(scene.matcher.advance(None))
+    assert scene.people() == apart and not scene.matcher.recent
 
 
 def test_a_matcher_that_is_restored_goes_on_as_the_one_before() -> None:
