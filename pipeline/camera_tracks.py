@@ -34,8 +34,9 @@ class CameraTracks:
         self.tracker = Tracker(config.tracker)
         self.tracker.next_number = first_track
         self.builder = TrackletBuilder(camera.name, recording, config.tracklets, first_part_s=first_part_s)
-        self.people: set[int] = set()
-        """Numbers of all tracks so far."""
+        self.people = 0
+        """Tracks so far."""
+        self.going_on: set[int] = set()
 
     def update(
         self, frame: int, time_ns: int, image: Image, detections: Detections, *, away_ns: int = 0
@@ -52,7 +53,9 @@ class CameraTracks:
         kept = inside(detections, self.camera.roi, image.shape)
         colours = colours_of(image, kept.boxes)
         tracked = self.tracker.update(kept.boxes, kept.confidences, time_ns - away_ns, colours)
-        self.people.update(o.track for o in tracked.observations)
+        seen = {observation.track for observation in tracked.observations}
+        self.people += len(seen - self.going_on)
+        self.going_on = (self.going_on | seen) - set(tracked.ended)
         return self.builder.add(frame, time_ns, image, tracked.observations, tracked.ended)
 
 

@@ -228,7 +228,7 @@ class HostedCamera:
                 self.recording,
                 self.read,
                 total,
-                len(self.tracks.people),
+                self.tracks.people,
                 dict(self.seconds),
             )
         )

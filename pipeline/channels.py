@@ -118,17 +118,20 @@ class Receiver:
             return None
         return decode(self.socket.recv())
 
-    def receive_batch(self, most: int, refuse: Callable[[MessageError], None]) -> list[Message]:
+    def receive_batch(
+        self, most: int, refuse: Callable[[MessageError], None], *, wait_ms: int = POLL_MS
+    ) -> list[Message]:
         """Up to `most` messages that are there already, waiting a moment for the first.
 
         Args:
             most: at most so many.
             refuse: told of each message that is not one of ours.
+            wait_ms: for the first.
         """
         messages: list[Message] = []
         while len(messages) < most:
             try:
-                message = self.receive(0 if messages else POLL_MS)
+                message = self.receive(0 if messages else wait_ms)
             except MessageError as error:
                 refuse(error)
                 continue

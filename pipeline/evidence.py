@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from pipeline.cluster import Evidence
 from pipeline.match import Place
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
-from reid.affinity import FprPairs, Looks, log_odds
+from reid.affinity import FprPairs, Looks, computed_ahead, log_odds
 
 NOTHING_SEEN = -20.0
 """Log-odds of a tracklet without crops: it is nobody known."""
@@ -59,16 +59,35 @@ def looks_of(
     tracklets: Sequence[StoredTracklet], site: Site, settled: int, pairs: FprPairs
 ) -> NDArray[np.float64]:
     """(T, T) log-odds by looks; those without crops of the model look like nobody."""
-    seen = [row for row, t in enumerate(tracklets) if t.model == site.model and t.embeddings]
+    seen = seen_rows(tracklets, site)
     odds = np.full((len(tracklets), len(tracklets)), NOTHING_SEEN)
     if seen:
-        names = sorted({tracklets[row].camera for row in seen})
-        cameras = np.array([names.index(tracklets[row].camera) for row in seen])
-        numbers = [tracklets[row].id for row in seen]
-        crops = [tracklets[row].embeddings for row in seen]
-        looks = Looks(crops, cameras, numbers, np.array(seen) < settled)
-        odds[np.ix_(seen, seen)] = log_odds(looks, site.calibration, pairs)
+        odds[np.ix_(seen, seen)] = log_odds(shown(tracklets, seen, settled), site.calibration, pairs)
     return odds
+
+
+def prepare(
+    tracklets: Sequence[StoredTracklet], site: Site, *, settled: int, pairs: FprPairs
+) -> Iterator[None]:
+    """Do most of the work of `gather` with the same arguments, with a pause now and then."""
+    if seen := seen_rows(tracklets, site):
+        yield from computed_ahead(shown(tracklets, seen, settled), site.calibration, pairs)
+
+
+def seen_rows(tracklets: Sequence[StoredTracklet], site: Site) -> list[int]:
+    """Rows of the tracklets that have crops of the model."""
+    return [row for row, t in enumerate(tracklets) if t.model == site.model and t.embeddings]
+
+
+def shown(tracklets: Sequence[StoredTracklet], rows: Sequence[int], settled: int) -> Looks:
+    """How the tracklets of these rows look."""
+    names = sorted({tracklets[row].camera for row in rows})
+    return Looks(
+        crops=[tracklets[row].embeddings for row in rows],
+        cameras=np.array([names.index(tracklets[row].camera) for row in rows]),
+        names=[tracklets[row].id for row in rows],
+        settled=np.array(rows) < settled,
+    )
 
 
 def conflicts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from pipeline.claims import claims
 from pipeline.cluster import people
-from pipeline.evidence import gather
+from pipeline.evidence import gather, prepare
 from pipeline.match import Matcher, Sighting
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
+from pipeline.steps import Steps, finished
 from pipeline.transit import told
 from reid.affinity import FprPairs, mean_vector
 from reid.tracklets import unit
 
 EVERY_NS = 5_000_000_000
 """Event time between two looks."""
+TAKES_NS = 2_500_000_000
+"""Event time from the beginning of a look to its answer: a live matcher thinks meanwhile, beside its work."""
 MOST_RECENT = 256
 """Tracklets that may still be corrected; beyond it the oldest are settled early."""
 KEPT = 4
@@ -46,6 +49,20 @@ class Settled:
     """By camera, the latest last."""
     last: StoredTracklet | None = None
     """Without its crops: where a walk begins."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look back that has begun and is still to be answered."""
+
+    answer_ns: int
+    """When its answer counts."""
+    beside: Mapping[int, StoredTracklet]
+    """Settled tracklets."""
+    rows: Sequence[StoredTracklet]
+    """These and all that were recent."""
+    thinking: Iterator[None]
+    """Nearly all of its work; it changes nothing."""
 
 
 class LookBack:
@@ -76,15 +93,22 @@ class LookBack:
         self.read: dict[int, StoredTracklet] = {}
         self.look_ns: int | None = None
         """When the next look is due."""
+        self.open: Look | None = None
         self.newest_ns = 0
+        self.looks = True
+        """False: the run is closing, claims stay as they are."""
 
     def update(self, probe: StoredTracklet) -> list[Sighting]:
         """The claims that follow from one more tracklet: its own, and corrected ones of others."""
-        found = {claim.tracklet: claim for claim in self.advance(probe.due_ns)}
+        return finished(self.updating(probe))
+
+    def updating(self, probe: StoredTracklet) -> Steps[list[Sighting]]:
+        """`update`, with a pause now and then."""
+        found = {claim.tracklet: claim for claim in (yield from self.advancing(probe.due_ns))}
         claim = self.matcher.update(probe)
         self.file(probe, with_evidence(claim, provisional=True))
         found[probe.id] = self.said[probe.id]
-        if len(self.recent) > MOST_RECENT:
+        if len(self.recent) > MOST_RECENT and not self.open:
             found |= self.settle([next(iter(self.recent))])
         return list(found.values())
 
@@ -92,6 +116,7 @@ class LookBack:
         """Learn a tracklet that has been answered before."""
         self.matcher.restore(probe, claim)
         self.file(probe, claim)
+        self.look_ns = next_look_ns(probe.due_ns)
         if not (claim.evidence or {}).get("provisional"):
             self.settle([probe.id])
 
@@ -100,7 +125,7 @@ class LookBack:
         self.recent[probe.id], self.said[probe.id] = probe, claim
         self.newest_ns = max(self.newest_ns, probe.due_ns)
         if self.look_ns is None:
-            self.look_ns = (probe.due_ns // EVERY_NS + 1) * EVERY_NS
+            self.look_ns = next_look_ns(probe.due_ns)
 
     def advance(self, now_ns: int | None) -> list[Sighting]:
         """The claims that changed once nothing before this time can come any more; None: nothing at all.
@@ -108,23 +133,61 @@ class LookBack:
         There is no last look at the end: recordings are reclustered then, and a live run closes within
         seconds, also when all distances would have to be computed anew because the matcher was started over.
         """
-        found: dict[int, Sighting] = {}
-        if self.look_ns is not None and now_ns is not None and now_ns >= self.look_ns:
-            found, self.look_ns = self.look(), None
-        oldest_ns = None if now_ns is None else now_ns - round(self.site.settings.look_back_s * 1e9)
-        old = [n for n, t in self.recent.items() if oldest_ns is None or t.due_ns < oldest_ns]
-        return list((found | self.settle(old)).values())
+        return finished(self.advancing(now_ns))
 
-    def look(self) -> dict[int, Sighting]:
-        """Group everything recent anew; the claims that say something else than before."""
-        beside = self.companions()
-        rows = [*beside.values(), *self.recent.values()]
-        fixed = self.fixed(beside)
-        evidence = gather(rows, self.site, fixed=fixed, settled=len(beside), pairs=self.pairs)
+    def advancing(self, now_ns: int | None) -> Steps[list[Sighting]]:
+        """`advance`, with a pause now and then."""
+        found: dict[int, Sighting] = {}
+        while now_ns is not None and self.looks:
+            if self.open and now_ns >= self.open.answer_ns:
+                found |= yield from self.answer(self.open)
+            elif not self.open and self.look_ns is not None and now_ns >= self.look_ns:
+                found |= self.settle(self.old(self.look_ns))
+                self.open, self.look_ns = self.look(self.look_ns), None
+            else:
+                break
+        if not self.open or now_ns is None:
+            found |= self.settle(self.old(now_ns))
+        return list(found.values())
+
+    def old(self, now_ns: int | None) -> list[int]:
+        """The tracklets that can no longer change at a time, the oldest first; all of them for None."""
+        if now_ns is None:
+            return list(self.recent)
+        oldest_ns = now_ns - round(self.site.settings.look_back_s * 1e9)
+        old = [n for n, tracklet in self.recent.items() if tracklet.due_ns < oldest_ns]
+        return sorted(old, key=lambda n: self.recent[n].due_ns)
+
+    def look(self, now_ns: int) -> Look:
+        """Begin to group everything recent anew."""
+        beside, recent = self.companions(), list(self.recent.values())
+        rows = [*beside.values(), *recent]
+        thinking = prepare(rows, self.site, settled=len(beside), pairs=self.pairs)
+        return Look(now_ns + TAKES_NS, beside, rows, thinking)
+
+    def answer(self, look: Look) -> Steps[dict[int, Sighting]]:
+        """The claims that say something else than before, now that a look is to be answered."""
+        for _ in look.thinking:
+            if not self.looks:
+                return {}
+            yield
+        fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
+        evidence = gather(rows, self.site, fixed=fixed, settled=settled, pairs=self.pairs)
         groups = people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in groups], fixed)
-        said = claims(rows, names, evidence, self.site.settings)[len(beside) :]
-        return self.take([self.explained(claim) for claim in said], beside)
+        said = claims(rows, names, evidence, self.site.settings)[settled:]
+        self.open = None
+        found = self.take([*map(self.explained, said), *self.followed(said)], look.beside)
+        return found | self.settle(list(self.recent)[: max(0, len(self.recent) - MOST_RECENT)])
+
+    def followed(self, said: Sequence[Sighting]) -> list[Sighting]:
+        """New claims of parts that came after a look had begun: they go where their tracks go."""
+        seen = {claim.tracklet for claim in said}
+        names = {track_of(self.recent[claim.tracklet]): claim.identity for claim in said}
+        later = [n for n, t in self.recent.items() if n not in seen and track_of(t) in names]
+        return [
+            msgspec.structs.replace(self.said[n], identity=names[track_of(self.recent[n])]) for n in later
+        ]
 
     def companions(self) -> dict[int, StoredTracklet]:
         """Settled tracklets that the recent ones are compared with."""
@@ -231,6 +294,11 @@ class LookBack:
     def clock(self, tracklet: StoredTracklet) -> int:
         """Tracklets of one number have times that can be compared."""
         return 0 if self.site.places[tracklet.key.recording].clock_known else tracklet.key.recording
+
+
+def next_look_ns(time_ns: int) -> int:
+    """When the first look after a time is due."""
+    return (time_ns // EVERY_NS + 1) * EVERY_NS
 
 
 def track_of(tracklet: StoredTracklet) -> Track:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from pipeline.channels import EMBEDDED, PROGRESS, Receiver, Sender, open_context, parent_alive
+from pipeline.channels import EMBEDDED, POLL_MS, PROGRESS, Receiver, Sender, open_context, parent_alive
 from pipeline.config import Config
 from pipeline.database import StoreError
 from pipeline.gallery import FprGallery
@@ -30,12 +30,19 @@ from pipeline.messages import (
     Watermark,
 )
 from pipeline.site import places, site_of
+from pipeline.steps import advanced
 from pipeline.store import Store, open_store
 from reid.tracklets import Calibration, CalibrationError
 
 BATCH = 64
 """Messages stored in one transaction; a tracklet with its crops is some 100 KB."""
 PROGRESS_S = 0.5
+TURN_S = 0.05
+"""Linking or thinking goes on for so long before messages are looked for again."""
+REST_MS = 20
+"""Thinking about a look back rests for so long after each turn: the cameras' frames come first."""
+LOOKS_S, LINKS_S = 2.0, 5.0
+"""So long after the last camera of a run that is stopped, looks back are given up, and linking too."""
 
 
 class MatchJob(msgspec.Struct, frozen=True):
@@ -51,11 +58,12 @@ class MatchJob(msgspec.Struct, frozen=True):
     """The model in use, where the matcher is started over."""
 
 
-def main(job: bytes) -> None:
+def main(job: bytes, stopped: Callable[[], bool]) -> None:
     """Run the match worker until every recording has ended and every tracklet is linked.
 
     Args:
         job: an encoded `MatchJob`.
+        stopped: whether the run is being stopped; asked many times a second.
     """
     work = msgspec.msgpack.decode(job, type=MatchJob)
     context = open_context()
@@ -64,7 +72,7 @@ def main(job: bytes) -> None:
     progress = Sender(context, Path(work.folder), PROGRESS, alive)
     try:
         with open_store(work.database, write=True, lock_held=True) as store:
-            Writer(store, work, progress.send).serve(receiver, alive)
+            Writer(store, work, progress.send).serve(receiver, alive, stopped)
     except (StoreError, CalibrationError) as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
@@ -86,19 +94,47 @@ class Writer:
         self.late = False
         self.linked = self.stored = 0
         self.seconds: dict[str, float] = {"store": 0.0, "match": 0.0}
+        self.model = ""
+        """Of which embeddings come; none before the ReID worker has said so."""
         self.matcher: LookBack | None = None
+        """None: it is still to be made."""
+        self.work: Iterator[None] | None = None
+        """Linking that was begun and goes on."""
+        self.thinks = False
+        """Whether a look back is being thought about meanwhile."""
         self.update([job.ready] if job.ready else [])
 
-    def serve(self, receiver: Receiver, alive: Callable[[], bool]) -> None:
-        """Store and link until all recordings have ended."""
+    def serve(self, receiver: Receiver, alive: Callable[[], bool], stopped: Callable[[], bool]) -> None:
+        """Store and link until all recordings have ended; what comes is stored before linking goes on."""
         reported_s = 0.0
         while self.watermarks and alive():
-            self.update(receiver.receive_batch(BATCH, self.refuse))
-            self.link(min(self.watermarks.values(), default=None))
+            self.update(receiver.receive_batch(BATCH, self.refuse, wait_ms=self.wait_ms()))
+            self.link_on()
             if time.monotonic() - reported_s > PROGRESS_S:
                 reported_s = time.monotonic()
                 self.tell()
+        self.close(alive, stopped)
         self.tell()
+
+    def close(self, alive: Callable[[], bool], stopped: Callable[[], bool]) -> None:
+        """Link what is left; of a run that is being stopped, what can be linked within seconds."""
+        began_s = time.monotonic()
+        linked = False
+        while not linked and alive():
+            to_the_end = self.work is None
+            linked = self.link_on() and to_the_end
+            waited_s = time.monotonic() - began_s if stopped() else 0.0
+            if waited_s > LINKS_S and not linked:
+                self.report(Notice("warning", "stopped before all was linked: `recluster` does the rest"))
+                return
+            if waited_s > LOOKS_S and self.matcher:
+                self.matcher.looks = False
+
+    def wait_ms(self) -> int:
+        """How long messages may be waited for before linking, or thinking, goes on."""
+        if self.work:
+            return 0
+        return REST_MS if self.thinks else POLL_MS
 
     def update(self, messages: list[Message]) -> None:
         """Store a batch of messages; tracklets first, in one transaction."""
@@ -111,7 +147,8 @@ class Writer:
                 self.watermarks[message.recording] = message.time_ns
             elif isinstance(message, ModelReady):
                 self.store.set_calibration(message.model, message.calibration)
-                self.start_matching(message.model)
+                if message.model != self.model:
+                    self.model, self.matcher, self.work = message.model, None, None
             elif isinstance(message, RecordingStarted):
                 self.store.frame_size(
                     message.recording, width=message.width, height=message.height, fps=message.fps
@@ -138,27 +175,51 @@ class Writer:
         self.store.add_tracklets([piece for found in cut for piece in found], closed_ns)
         self.stored += sum(map(len, cut))
 
-    def start_matching(self, model: str) -> None:
-        """Make the matcher for a model, with everybody this model has seen before."""
-        self.matcher = open_matcher(self.store, self.job.config, model, self.store.new_identity)
-        for known in self.store.load_gallery(self.job.version):
-            self.matcher.restore(known.tracklet, known.sighting)
-            self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
-
     def link(self, until_ns: int | None) -> None:
         """Link every stored tracklet that ended before `until_ns`; all of them for None."""
+        for _ in self.linking(until_ns):
+            pass
+
+    def link_on(self) -> bool:
+        """Link for a moment; whether all that no camera can precede is linked."""
+        started = time.perf_counter()
+        self.work = self.work or self.linking(min(self.watermarks.values(), default=None))
+        if advanced(self.work, TURN_S):
+            self.work = None
+            look = self.matcher.open if self.matcher else None
+            self.thinks = look is not None and not advanced(look.thinking, TURN_S)
+        self.seconds["match"] += time.perf_counter() - started
+        return self.work is None
+
+    def linking(self, until_ns: int | None) -> Iterator[None]:
+        """`link`, with pauses in which more may be stored.
+
+        A pause changes no answer: what comes meanwhile ended later, or its camera broke its word. Where it
+        is given up, what is not linked is linked by the next one.
+        """
+        if self.model and self.matcher is None:
+            yield from self.restoring()
         if self.matcher is None or (until_ns is not None and until_ns <= self.linked_ns):
             return
-        started = time.perf_counter()
         last_ns = None if until_ns is None else until_ns - 1
         for tracklet in self.store.unlinked(last_ns, self.job.version):
+            claims = yield from self.matcher.updating(tracklet)
             self.mind_order(tracklet.due_ns)
-            self.store.add_sightings(self.job.version, self.matcher.update(tracklet))
+            self.store.add_sightings(self.job.version, claims)
             self.linked += 1
-        if corrected := self.matcher.advance(until_ns):
+            yield
+        if corrected := (yield from self.matcher.advancing(until_ns)):
             self.store.add_sightings(self.job.version, corrected)
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
-        self.seconds["match"] += time.perf_counter() - started
+
+    def restoring(self) -> Iterator[None]:
+        """Make the matcher for the model, with everybody this model has seen before."""
+        matcher = open_matcher(self.store, self.job.config, self.model, self.store.new_identity)
+        for known in self.store.load_gallery(self.job.version):
+            matcher.restore(known.tracklet, known.sighting)
+            self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
+            yield
+        self.matcher = matcher
 
     def mind_order(self, due_ns: int) -> None:
         """Note the first tracklet older than one linked before: the run ends with linking all again."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,9 @@ PROVEN_S = 30.0
 """A worker that ran for so long was not wrongly configured."""
 LINKED_S = 600.0
 """How long the matcher may take after the last camera ended."""
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""The C library's own limits, held fast: left alone it raises them with every larger block that is freed,
+and then keeps the most that was ever needed, in pieces, instead of giving it back. Unless already set."""
 
 
 @dataclass
@@ -122,13 +125,14 @@ def start_shared(run: Run, name: str) -> None:
     """Start one of the two workers there is one of, `reid` or `match`."""
     folder = str(run.folder)
     recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
-    job: msgspec.Struct
     if name == "reid":
-        main, job = reid_worker.main, ReidJob(folder, recordings, run.config.reid)
+        embedding = msgspec.msgpack.encode(ReidJob(folder, recordings, run.config.reid))
+        process = SPAWN.Process(target=reid_worker.main, args=(embedding, Flag(run.stop)), name=name)
     else:
-        main = match_worker.main
-        job = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
-    start(run, Worker(name, SPAWN.Process(target=main, args=(msgspec.msgpack.encode(job),), name=name)))
+        matching = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
+        arguments = (msgspec.msgpack.encode(matching), Flag(run.stop))
+        process = SPAWN.Process(target=match_worker.main, args=arguments, name=name)
+    start(run, Worker(name, process))
 
 
 def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
@@ -155,13 +159,10 @@ class Flag:
 
 def start(run: Run, worker: Worker) -> None:
     """Start a process that leaves Ctrl-C and SIGTERM to the supervisor, with its share of the cores."""
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(run.threads if worker.jobs else 1)
-    try:
-        with signals_left_to_us():
-            worker.process.start()
-    finally:
-        restore_threads(threads)
+    threads = {"OMP_NUM_THREADS": str(run.threads if worker.jobs else 1)}
+    kept = {name: value for name, value in ALLOCATION.items() if name not in os.environ}
+    with environment(threads | kept), signals_left_to_us():
+        worker.process.start()
     run.workers.append(worker)
     run.started(worker.name, worker.process.pid)
 
@@ -176,12 +177,19 @@ def signals_left_to_us() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def restore_threads(threads: str | None) -> None:
-    """Give OMP_NUM_THREADS its value back; OpenMP reads it when a worker starts and never again."""
-    if threads is None:
-        del os.environ["OMP_NUM_THREADS"]
-    else:
-        os.environ["OMP_NUM_THREADS"] = threads
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Processes started meanwhile have these variables; OpenMP and malloc read theirs when one starts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def watch(run: Run, context: Context, progress: Receiver) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.channels import EMBEDDED, PROGRESS, TRACKLETS, Receiver, Sender, open_context, parent_alive
 from pipeline.config import ReidConfig, shipped
+from pipeline.live.outbox import lightened
 from pipeline.messages import (
     Embedding,
     Message,
@@ -33,6 +34,9 @@ from reid.weights import WeightsError
 GPU_BATCH = 32
 """Messages taken together on an accelerator; one at a time on a CPU, which gains nothing from more."""
 PROGRESS_S = 0.5
+BEST_ONLY_S, NO_CROPS_S = 2.0, 4.0
+"""Once a run is being stopped for so long, of each tracklet that is left only the best crop is embedded, and
+then none: place and time are stored in any case."""
 
 
 class ReidJob(msgspec.Struct, frozen=True):
@@ -44,11 +48,12 @@ class ReidJob(msgspec.Struct, frozen=True):
     config: ReidConfig
 
 
-def main(job: bytes) -> None:
+def main(job: bytes, stopped: Callable[[], bool]) -> None:
     """Run the ReID worker until every recording has ended.
 
     Args:
         job: an encoded `ReidJob`.
+        stopped: whether the run is being stopped.
     """
     work = msgspec.msgpack.decode(job, type=ReidJob)
     context = open_context()
@@ -63,7 +68,8 @@ def main(job: bytes) -> None:
         ready = ModelReady(embedder.model_id, embedder.calibration)
         sender.send(ready)
         progress.send(ready)
-        serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive)
+        closing = Closing(stopped, time.monotonic)
+        serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive, closing)
     except WeightsError as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
@@ -81,6 +87,7 @@ def serve(
     report: Callable[[Message], None],
     running: set[int],
     alive: Callable[[], bool],
+    closing: Closing,
 ) -> None:
     """Embed and pass on, in the order of arrival, until no recording is `running`."""
 
@@ -91,7 +98,7 @@ def serve(
     batch = GPU_BATCH if embedder.device == "cuda" else 1
     done, reported_s = 0, 0.0
     while running and alive():
-        messages = receiver.receive_batch(batch, refuse)
+        messages = [closing.lightened(message) for message in receiver.receive_batch(batch, refuse)]
         started = time.perf_counter()
         outgoing = embed_messages(embedder, messages, report)
         seconds["embed"] += time.perf_counter() - started
@@ -103,6 +110,27 @@ def serve(
         if time.monotonic() - reported_s > PROGRESS_S or not running:
             reported_s = time.monotonic()
             report(Progress("reid", 0, done, None, 0, dict(seconds)))
+
+
+class Closing:
+    """Leaves crops out once a run is being stopped, so that it ends within seconds, however much is left.
+
+    Args:
+        stopped: whether it is being stopped.
+        now_s: monotonic clock.
+    """
+
+    def __init__(self, stopped: Callable[[], bool], now_s: Callable[[], float]) -> None:
+        self.stopped, self.now_s = stopped, now_s
+        self.since_s: float | None = None
+
+    def lightened(self, message: Message) -> Message:
+        """The message with the crops that there still is time for."""
+        if not self.stopped():
+            return message
+        self.since_s = self.now_s() if self.since_s is None else self.since_s
+        waited_s = self.now_s() - self.since_s
+        return lightened(message, waited_s, best_only_s=BEST_ONLY_S, none_s=NO_CROPS_S)
 
 
 def embed_messages(

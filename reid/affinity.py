@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -74,6 +74,10 @@ def mean_vector(crops: Sequence[CropEmbedding]) -> NDArray[np.float64]:
     return np.asarray(np.mean([crop.pooled.astype(np.float64) for crop in crops], axis=0))
 
 
+COMPARED_AT_ONCE = 16
+"""Tracklets of a camera with up to 5 crops each, compared within some 50 ms: a pause comes after them."""
+
+
 @dataclass(frozen=True)
 class FprPairs:
     """FPR distances of pairs of tracklets, each computed once, the later tracklet as the probe."""
@@ -84,25 +88,33 @@ class FprPairs:
 
     def distances(self, looks: Looks, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(T, T) symmetric distances of the wanted pairs, NaN elsewhere."""
+        for _ in self.computed(looks, wanted):
+            pass
+        names, found = looks.numbers, np.full(wanted.shape, np.nan)
+        for row, name in enumerate(names):
+            for other in np.flatnonzero(wanted[row, :row]).tolist():
+                found[row, other] = found[other, row] = self.known[name, names[other]]
+        return found
+
+    def computed(self, looks: Looks, wanted: NDArray[np.bool_]) -> Iterator[None]:
+        """Compute the wanted pairs that are not known yet, with a pause now and then."""
         names = looks.numbers
         self.keep(set(names))
         for name, crops in zip(names, looks.crops, strict=True):
             if name not in self.gallery.rows:
                 self.gallery.append(name, crops)
-        found = np.full(wanted.shape, np.nan)
+                yield
         for row, name in enumerate(names):
-            others = np.flatnonzero(wanted[row, :row]).tolist()
-            self.compare(name, [names[other] for other in others])
-            for other in others:
-                found[row, other] = found[other, row] = self.known[name, names[other]]
-        return found
+            others = (names[other] for other in np.flatnonzero(wanted[row, :row]).tolist())
+            fresh = [other for other in others if (name, other) not in self.known]
+            for start in range(0, len(fresh), COMPARED_AT_ONCE):
+                self.compare(name, fresh[start : start + COMPARED_AT_ONCE])
+                yield
 
     def compare(self, name: int, others: Sequence[int]) -> None:
-        """Compute what is not known yet."""
-        fresh = [other for other in others if (name, other) not in self.known]
-        if fresh:
-            distances = among_known(self.gallery, name, fresh).tolist()
-            self.known.update(zip([(name, other) for other in fresh], distances, strict=True))
+        """Compute the distances of one tracklet to others."""
+        distances = among_known(self.gallery, name, others).tolist()
+        self.known.update(zip([(name, other) for other in others], distances, strict=True))
 
     def keep(self, names: Set[int]) -> None:
         """Forget every other tracklet."""
@@ -122,12 +134,25 @@ def log_odds(
     in light. So each distance stands against what is usual between the one tracklet and the other's camera.
     `pairs` holds the FPR distances that were computed before.
     """
+    near = cosine_gap(looks, calibration)
+    far = fpr_gap(looks, near, calibration.stranger_fpr, pairs or FprPairs())
+    return calibration.cosine * near + calibration.fpr * far + calibration.intercept
+
+
+def computed_ahead(looks: Looks, calibration: PairCalibration, pairs: FprPairs) -> Iterator[None]:
+    """Compute the FPR distances that `log_odds` will ask for, with a pause now and then.
+
+    They are nearly all of its work.
+    """
+    return pairs.computed(looks, wanted_pairs(looks, cosine_gap(looks, calibration)))
+
+
+def cosine_gap(looks: Looks, calibration: PairCalibration) -> NDArray[np.float64]:
+    """(T, T) gaps of the cosine distance of mean pooled vectors."""
     vectors = looks.vectors
     cosine = 1 - vectors @ vectors.T
     everyone = np.ones(len(cosine), np.bool_)
-    near = gap(cosine, looks.cameras, everyone, calibration.stranger_cosine)
-    far = fpr_gap(looks, near, calibration.stranger_fpr, pairs or FprPairs())
-    return calibration.cosine * near + calibration.fpr * far + calibration.intercept
+    return gap(cosine, looks.cameras, everyone, calibration.stranger_cosine)
 
 
 def gap(
@@ -167,15 +192,19 @@ def usual_distance(distances: NDArray[np.float64], typical: float) -> NDArray[np
 
 def fpr_gap(looks: Looks, near: NDArray[np.float64], typical: float, pairs: FprPairs) -> NDArray[np.float64]:
     """(T, T) gaps of the FPR distance where one was worth computing, 0 (nothing said) elsewhere."""
-    strangers = cohort(looks.cameras)
-    wanted = nearest(near) | strangers
+    distances = pairs.distances(looks, wanted_pairs(looks, near))
+    gaps = gap(distances, looks.cameras, cohort(looks.cameras), typical)
+    return np.nan_to_num(gaps, nan=0.0)
+
+
+def wanted_pairs(looks: Looks, near: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(T, T) whether the FPR distance is worth computing, given the gaps of the cosine distance."""
+    wanted = nearest(near) | cohort(looks.cameras)
     wanted |= wanted.T
     if looks.settled is not None:
         wanted &= ~(looks.settled[:, None] & looks.settled)
     np.fill_diagonal(wanted, val=False)
-    distances = pairs.distances(looks, wanted)
-    gaps = gap(distances, looks.cameras, strangers, typical)
-    return np.nan_to_num(gaps, nan=0.0)
+    return wanted
 
 
 def nearest(near: NDArray[np.float64]) -> NDArray[np.bool_]:

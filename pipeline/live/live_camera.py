@@ -154,7 +154,7 @@ class LiveCamera:
             self.tell_state()
         self.told, self.reported_s = news, self.now_s()
         self.report(meter.health())
-        people = len(self.tracks.people)
+        people = self.tracks.people
         self.report(
             Progress(self.camera.name, self.recording, meter.frames_in, None, people, dict(self.seconds))
         )

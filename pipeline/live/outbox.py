@@ -41,19 +41,35 @@ class Outbox:
 
     def flush(self) -> None:
         """Send what can be sent."""
-        while self.waiting:
-            since_s, message = self.waiting[0]
-            lighter = lightened(message, self.now_s() - since_s)
-            if not self.offer(lighter):
-                return
+        while self.waiting and self.pass_on(self.offer):
             self.waiting.popleft()
-            if isinstance(message, TrackletClosed) and isinstance(lighter, TrackletClosed):
-                self.dropped(message, len(message.crops) - len(lighter.crops))
+
+    def empty(self, send: Callable[[Message], None]) -> None:
+        """Send all that waits, however long `send` takes."""
+
+        def sent(message: Message) -> bool:
+            send(message)
+            return True
+
+        while self.waiting:
+            self.pass_on(sent)
+            self.waiting.popleft()
+
+    def pass_on(self, offer: Callable[[Message], bool]) -> bool:
+        """Whether the first message that waits could be sent, as light as its wait has made it."""
+        since_s, message = self.waiting[0]
+        lighter = lightened(message, self.now_s() - since_s)
+        passed = offer(lighter)
+        if passed and isinstance(message, TrackletClosed) and isinstance(lighter, TrackletClosed):
+            self.dropped(message, len(message.crops) - len(lighter.crops))
+        return passed
 
 
-def lightened(message: Message, waited_s: float) -> Message:
-    """The message as it goes after such a wait."""
-    if not isinstance(message, TrackletClosed) or waited_s < LATE_S or not message.crops:
+def lightened(
+    message: Message, waited_s: float, *, best_only_s: float = LATE_S, none_s: float = HOPELESS_S
+) -> Message:
+    """The message as it goes after such a wait: a tracklet with its best crop only, and then with none."""
+    if not isinstance(message, TrackletClosed) or waited_s < best_only_s or not message.crops:
         return message
     best = max(message.crops, key=lambda crop: crop.quality)
-    return msgspec.structs.replace(message, crops=(best,) if waited_s < HOPELESS_S else ())
+    return msgspec.structs.replace(message, crops=(best,) if waited_s < none_s else ())

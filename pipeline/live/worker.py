@@ -87,8 +87,7 @@ class LiveWorker:
                 camera.finish()
         for camera in reading:
             camera.finish()
-        for _, message in self.outbox.waiting:
-            self.tracklets.send(message)
+        self.outbox.empty(self.tracklets.send)
 
     def detect(self, due: list[tuple[LiveCamera, LiveFrame]]) -> None:
         """Detect and track one frame of each camera, and learn what that costs."""

@@ -132,6 +132,15 @@ def test_an_empty_view_does_not_hold_others_up_either() -> None:
     assert door.watermark_s >= 4.4
 
 
+def test_everybody_is_counted_once_and_only_who_is_there_is_remembered() -> None:
+    door = Door()
+    for _ in range(3):
+        door.see(2)
+        door.wait(60)
+    door.see(2)
+    assert door.camera.tracks.people == 4 and len(door.camera.tracks.going_on) == 1
+
+
 def test_a_worker_that_was_started_over_gives_out_new_track_numbers() -> None:
     door = Door(attempt=2)
     door.see(1.4)

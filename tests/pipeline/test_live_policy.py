@@ -132,6 +132,18 @@ def test_nobody_waits_for_a_full_channel_and_crops_go_before_anything_else(
     assert len(sent) == 4 and crops == [kept, kept] and lost == [3 - len(kept)] * 2
 
 
+def test_what_still_waits_at_the_end_goes_as_light_as_its_wait_made_it() -> None:
+    sent: list[Message] = []
+    lost: list[int] = []
+    now_s = [0.0]
+    outbox = Outbox(lambda _: False, lambda _, count: lost.append(count), now_s=lambda: now_s[0])
+    outbox.send(closed(0))
+    now_s[0] = LATE_S
+    outbox.send(closed(1))
+    outbox.empty(sent.append)
+    assert [len(message.crops) for message in sent] == [1, 3] and lost == [2, 0]
+
+
 def test_of_frames_that_waited_too_long_the_newest_is_detected_and_all_are_known() -> None:
     clock_ns = [10**18]
     meter = HealthMeter("door", 1, monotonic_s=lambda: 0.0, utc_ns=lambda: clock_ns[0])

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config import MatcherConfig
 from pipeline.constraints import Constraints
 from pipeline.gallery import FprGallery
-from pipeline.lookback import COMPARED, KEPT, MOST_RECENT, LookBack
+from pipeline.lookback import COMPARED, KEPT, MOST_RECENT, TAKES_NS, LookBack
 from pipeline.match import Matcher, Place, Sighting
 from pipeline.messages import Embedding, TrackletKey
 from pipeline.rows import StoredCrop, StoredTracklet
@@ -145,6 +147,29 @@ def test_looking_again_without_anything_new_changes_nothing() -> None:
     assert scene.matcher.advance(95 * SECOND) == []
 
 
+def passers_by(steps_s: Sequence[float]) -> tuple[list[Sighting], set[frozenset[int]]]:
+    """All that is said of people who come and go for 200 s, where the watermark also stops in between."""
+    scene = Scene(EASY, MatcherConfig(look_back_s=20.0))
+    for number in range(24):
+        start_s = 9 * number if number % 3 else 9 * number - 4
+        for moment_s in sorted(s for s in steps_s if 9 * number - 6 < s <= start_s + 2):
+            scene.keep(scene.matcher.advance(round(moment_s * SECOND)))
+        scene.see(number % 4, start_s, camera=number % 3)
+    scene.keep(scene.matcher.advance(300 * SECOND))
+    return sorted(scene.claims.values(), key=lambda claim: claim.tracklet), scene.people()
+
+
+def test_a_watermark_that_jumps_says_what_one_that_creeps_does() -> None:
+    coarse = passers_by([])
+    assert passers_by([0.5 * step for step in range(420)]) == coarse
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0, 210), max_size=60))
+def test_where_the_watermark_stops_changes_nothing(steps_s: list[float]) -> None:
+    assert passers_by(steps_s) == passers_by([])
+
+
 def test_memory_is_bounded() -> None:
     scene = Scene(STRICT, MatcherConfig(identities=20))
     for number in range(MOST_RECENT + 10):
@@ -155,6 +180,52 @@ def test_memory_is_bounded() -> None:
     assert len(scene.matcher.settled) <= 21 and len(scene.matcher.recent) == 1
     assert all(len(one.newest) <= KEPT for one in scene.matcher.settled.values())
     assert len(scene.matcher.pairs.gallery) <= 2 + KEPT * COMPARED
+
+
+def test_a_look_is_answered_a_while_after_it_begins_and_meanwhile_others_are_answered() -> None:
+    scene = Scene(STRICT)
+    walk_through(scene)  # the last one ends at 82 s
+    apart = scene.people()
+    scene.keep(scene.matcher.advance(85 * SECOND))
+    assert scene.matcher.open and scene.people() == apart
+    meanwhile = scene.see(3, 84)
+    assert scene.claims[meanwhile].identity
+    scene.keep(scene.matcher.advance(85 * SECOND + TAKES_NS))
+    assert not scene.matcher.open
+    assert scene.people() == {*APART, frozenset({meanwhile})}
+
+
+def test_a_part_that_comes_while_a_look_is_thought_over_follows_its_track() -> None:
+    scene = Scene(EASY)
+    rows = [scene.see(1, 0, camera=0), scene.see(2, 10, camera=1, track=7)]
+    scene.keep(scene.matcher.advance(15 * SECOND))
+    rows.append(scene.see(2, 14, camera=1, track=7, part=1))
+    assert len(scene.people()) == 1
+    scene.keep(scene.matcher.advance(15 * SECOND + TAKES_NS))
+    assert scene.people() == {frozenset({rows[0]}), frozenset(rows[1:])}
+
+
+def test_thinking_ahead_changes_no_answer() -> None:
+    ahead, at_once = Scene(STRICT), Scene(STRICT)
+    for scene in (ahead, at_once):
+        walk_through(scene)
+        scene.keep(scene.matcher.advance(85 * SECOND))
+    assert ahead.matcher.open
+    assert sum(1 for _ in ahead.matcher.open.thinking) > 0
+    for scene in (ahead, at_once):
+        scene.keep(scene.matcher.advance(100 * SECOND))
+    assert ahead.claims == at_once.claims
+
+
+def test_a_matcher_that_is_closing_looks_no_more() -> None:
+    scene = Scene(STRICT)
+    walk_through(scene)
+    apart = scene.people()
+    scene.keep(scene.matcher.advance(85 * SECOND))
+    scene.matcher.looks = False
+    scene.keep(scene.matcher.advance(100 * SECOND))
+    scene.keep(scene.matcher.advance(None))
+    assert scene.people() == apart and not scene.matcher.recent
 
 
 def test_a_matcher_that_is_restored_goes_on_as_the_one_before() -> None:

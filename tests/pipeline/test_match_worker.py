@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from pipeline.config import Config
+from pipeline import match_worker
+from pipeline.config import Config, MatcherConfig
 from pipeline.match_worker import MatchJob, Writer
-from pipeline.messages import Embedding, Message, ModelReady, RecordingEnded, TrackletEmbedded, Watermark
+from pipeline.messages import (
+    Embedding,
+    Message,
+    ModelReady,
+    Notice,
+    RecordingEnded,
+    TrackletEmbedded,
+    Watermark,
+)
+from pipeline.recluster import recluster
 from pipeline.store import Store, open_store
 from reid.tracklets import Calibration
 from tests import store_scene
@@ -63,6 +75,19 @@ def identities(path: Path, order: np.random.Generator, batch: int) -> dict[tuple
         return by_key(store)
 
 
+def writer_of(store: Store) -> tuple[Writer, list[Message]]:
+    """A writer for a new run of all cameras, and what it reports."""
+    run, told = store.begin_run(command="run", config={}, software="test"), list[Message]()
+    numbers = tuple(store_scene.recording(store, name, run=run) for name in CAMERAS)
+    job = MatchJob("", numbers, Config(), "", store.new_version("online"))
+    return Writer(store, job, told.append), told
+
+
+def everything(order: np.random.Generator) -> list[Message]:
+    """What all cameras tell, mixed."""
+    return interleaved([story(n + 1, name) for n, name in enumerate(CAMERAS)], order)
+
+
 def interleaved(stories: list[list[Message]], order: np.random.Generator) -> list[Message]:
     """One list of all messages, each camera's in its own order."""
     turns = order.permutation([i for i, told in enumerate(stories) for _ in told])
@@ -87,6 +112,98 @@ def test_a_matcher_started_over_in_between_says_the_same(
             writer.update([message])
             writer.link(min(writer.watermarks.values(), default=None))
         assert partition(by_key(store)) == partition(in_turn)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_storing_while_linking_pauses_changes_no_identity(
+    tmp_path: Path, in_turn: dict[tuple[str, int, int], int], seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    with open_store(tmp_path / "p.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        stored_meanwhile = 0
+        for message in everything(chance):
+            writer.update([message])
+            stored_meanwhile += isinstance(message, TrackletEmbedded) and writer.work is not None
+            writer.work = writer.work or writer.linking(min(writer.watermarks.values(), default=None))
+            some = itertools.islice(writer.work, int(chance.integers(1, 4)))
+            if not list(some):
+                writer.work = None
+        writer.close(lambda: True, lambda: False)
+        assert stored_meanwhile > 5
+        assert by_key(store) == in_turn
+
+
+def test_what_comes_is_in_the_store_before_linking_goes_on(tmp_path: Path) -> None:
+    with (
+        open_store(tmp_path / "s.db", create=True, write=True) as store,
+        open_store(tmp_path / "s.db") as eye,
+    ):
+        writer, _ = writer_of(store)
+        messages = everything(np.random.default_rng(0))
+        *_, late = [message for message in messages if isinstance(message, TrackletEmbedded)]
+        writer.update([message for message in messages if message is not late])
+        next(writer.linking(None))
+        before = len(list(eye.tracklets()))
+        writer.update([late])
+        assert len(list(eye.tracklets())) == before + 1
+        assert 0 < len(eye.identities_of_tracklets(1)) < before
+
+
+def test_a_matcher_that_is_started_over_stores_before_it_knows_everybody_again(tmp_path: Path) -> None:
+    with open_store(tmp_path / "r.db", create=True, write=True) as store:
+        first, _ = writer_of(store)
+        messages = everything(np.random.default_rng(0))
+        first.update(messages[:-5])
+        first.link(None)
+        job = msgspec.structs.replace(first.job, ready=ModelReady(store_scene.MODEL, CALIBRATION))
+        second = Writer(store, job, lambda message: None)
+        next(second.linking(None))
+        assert second.matcher is None, "it is still reading"
+        second.update(messages[-5:])
+        second.link(None)
+        assert len(by_key(store)) == len(list(store.tracklets()))
+
+
+def test_a_reid_worker_that_is_started_over_leaves_the_matcher_as_it_is(
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path / "m.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        writer.update([ModelReady(store_scene.MODEL, CALIBRATION)])
+        writer.link(None)
+        before = writer.matcher
+        writer.update([ModelReady(store_scene.MODEL, CALIBRATION)])
+        assert before is not None and writer.matcher is before
+
+
+def test_a_run_that_is_stopped_ends_soon_and_says_what_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(match_worker, "TURN_S", 0.0)
+    monkeypatch.setattr(match_worker, "LINKS_S", 0.0)
+    with open_store(tmp_path / "e.db", create=True, write=True) as store:
+        writer, told = writer_of(store)
+        writer.update(everything(np.random.default_rng(0)))
+        writer.close(lambda: True, lambda: True)
+        assert any(isinstance(said, Notice) and "recluster" in said.text for said in told)
+        assert len(list(store.unlinked(None, 1))) > 0
+        recluster(store, MatcherConfig())
+        assert len(by_key(store)) == len(list(store.tracklets()))
+
+
+def test_a_run_that_is_stopped_gives_up_looking_back_before_it_gives_up_linking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(match_worker, "TURN_S", 0.0)
+    monkeypatch.setattr(match_worker, "LOOKS_S", 0.0)
+    monkeypatch.setattr(match_worker, "LINKS_S", 1e9)
+    with open_store(tmp_path / "g.db", create=True, write=True) as store:
+        writer, told = writer_of(store)
+        writer.update(everything(np.random.default_rng(0)))
+        writer.close(lambda: True, lambda: True)
+        assert writer.matcher is not None and not writer.matcher.looks
+        assert len(by_key(store)) == len(list(store.tracklets())) and not told
 
 
 def partition(people: dict[tuple[str, int, int], int]) -> set[frozenset[tuple[str, int, int]]]:

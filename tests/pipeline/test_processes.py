@@ -12,7 +12,7 @@ import pytest
 from pipeline.camera_worker import CameraJob
 from pipeline.config import CameraConfig, Config, ReidConfig, WorkersConfig
 from pipeline.messages import Message, Notice
-from pipeline.processes import WorkerDied, run_processes, signals_left_to_us
+from pipeline.processes import WorkerDied, environment, run_processes, signals_left_to_us
 from tests.video_files import counting_clip
 
 
@@ -25,6 +25,14 @@ def test_the_reason_a_worker_gives_is_heard_before_the_run_ends(tmp_path: Path) 
     with pytest.raises(WorkerDied, match="match worker stopped"):
         run_processes([CameraJob(camera, 1)], config, database=gone, version=1, report=heard.append)
     assert any(isinstance(said, Notice) and "no such database" in said.text for said in heard)
+
+
+def test_a_worker_has_its_variables_and_we_keep_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with environment({"OMP_NUM_THREADS": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}):
+        assert os.environ["OMP_NUM_THREADS"] == "2" and os.environ["MALLOC_TRIM_THRESHOLD_"] == "131072"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MALLOC_TRIM_THRESHOLD_" not in os.environ
 
 
 def test_ctrl_c_while_a_worker_is_being_started_is_not_lost() -> None:
