@@ -110,10 +110,18 @@ class LookBack:
         """
         found: dict[int, Sighting] = {}
         if self.look_ns is not None and now_ns is not None and now_ns >= self.look_ns:
-            found, self.look_ns = self.look(), None
-        oldest_ns = None if now_ns is None else now_ns - round(self.site.settings.look_back_s * 1e9)
-        old = [n for n, t in self.recent.items() if oldest_ns is None or t.due_ns < oldest_ns]
-        return list((found | self.settle(old)).values())
+            found = self.settle(self.old(self.look_ns))
+            found |= self.look()
+            self.look_ns = None
+        return list((found | self.settle(self.old(now_ns))).values())
+
+    def old(self, now_ns: int | None) -> list[int]:
+        """The tracklets that can no longer change at a time, the oldest first; all of them for None."""
+        if now_ns is None:
+            return list(self.recent)
+        oldest_ns = now_ns - round(self.site.settings.look_back_s * 1e9)
+        old = [n for n, tracklet in self.recent.items() if tracklet.due_ns < oldest_ns]
+        return sorted(old, key=lambda n: self.recent[n].due_ns)
 
     def look(self) -> dict[int, Sighting]:
         """Group everything recent anew; the claims that say something else than before."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config import MatcherConfig
 from pipeline.constraints import Constraints
@@ -143,6 +145,29 @@ def test_looking_again_without_anything_new_changes_nothing() -> None:
     walk_through(scene)
     scene.keep(scene.matcher.advance(90 * SECOND))
     assert scene.matcher.advance(95 * SECOND) == []
+
+
+def passers_by(steps_s: Sequence[float]) -> tuple[list[Sighting], set[frozenset[int]]]:
+    """All that is said of people who come and go for 200 s, where the watermark also stops in between."""
+    scene = Scene(EASY, MatcherConfig(look_back_s=20.0))
+    for number in range(24):
+        start_s = 9 * number if number % 3 else 9 * number - 4
+        for moment_s in sorted(s for s in steps_s if 9 * number - 6 < s <= start_s + 2):
+            scene.keep(scene.matcher.advance(round(moment_s * SECOND)))
+        scene.see(number % 4, start_s, camera=number % 3)
+    scene.keep(scene.matcher.advance(300 * SECOND))
+    return sorted(scene.claims.values(), key=lambda claim: claim.tracklet), scene.people()
+
+
+def test_a_watermark_that_jumps_says_what_one_that_creeps_does() -> None:
+    coarse = passers_by([])
+    assert passers_by([0.5 * step for step in range(420)]) == coarse
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0, 210), max_size=60))
+def test_where_the_watermark_stops_changes_nothing(steps_s: list[float]) -> None:
+    assert passers_by(steps_s) == passers_by([])
 
 
 def test_memory_is_bounded() -> None:
