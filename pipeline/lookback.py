@@ -129,9 +129,9 @@ class LookBack:
         rows = [*beside.values(), *self.recent.values()]
         fixed = self.fixed(beside)
         evidence = gather(rows, self.site, fixed=fixed, settled=len(beside), pairs=self.pairs)
-        groups = people(evidence, self.site.settings.link_probability, self.transit)
-        names = self.named([[rows[row].id for row in group] for group in groups], fixed)
-        said = claims(rows, names, evidence, self.site.settings)[len(beside) :]
+        found = people(evidence, self.site.settings.link_probability, self.transit)
+        names = self.named([[rows[row].id for row in group] for group in found.groups], fixed)
+        said = claims(rows, names, evidence, found.transit, self.site.settings)[len(beside) :]
         return self.take([self.explained(claim) for claim in said], beside)
 
     def companions(self) -> dict[int, StoredTracklet]:
