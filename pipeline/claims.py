@@ -19,6 +19,8 @@ UNLIKELY = 0.01
 """A runner-up below this probability is none."""
 RIVALS = 8
 """Identities, the most alike, that times are asked about; the others hardly matter."""
+LEAST_LIKELY = -8.0
+"""Log-odds by looks that times cannot lift to a probability worth a mention."""
 
 
 def claims(
@@ -27,6 +29,8 @@ def claims(
     evidence: Evidence,
     transit: Transit,
     settings: MatcherConfig,
+    *,
+    settled: int = 0,
 ) -> list[Sighting]:
     """One sighting for each tracklet; the first of an identity is `new`.
 
@@ -36,17 +40,21 @@ def claims(
         evidence: of the tracklets, in their order.
         transit: walking times that the identities were made with.
         settings: what is ambiguous.
+        settled: so many, the first, are not asked about.
     """
     names, owner = np.unique([identities[t.id] for t in tracklets], return_inverse=True)
     looks = identity_odds(owner, len(names), evidence)
-    times = identity_times(owner, looks, evidence, transit)
+    ways = [Way(evidence, transit, np.flatnonzero(owner == one)) for one in range(len(names))]
     first = set(np.unique(owner, return_index=True)[1].tolist())
-    return [
-        Sighting(t.id, identities[t.id], "new")
-        if row in first
-        else claim(t.id, names.tolist(), int(owner[row]), looks[row], times[row], settings)
-        for row, t in enumerate(tracklets)
-    ]
+    found = []
+    for row, tracklet in enumerate(tracklets[settled:], settled):
+        mine = int(owner[row])
+        if row in first:
+            found.append(Sighting(tracklet.id, int(names[mine]), "new"))
+        else:
+            times = time_odds(row, mine, looks[row], ways)
+            found.append(claim(tracklet.id, names.tolist(), mine, looks[row], times, settings))
+    return found
 
 
 def identity_odds(owner: NDArray[np.intp], count: int, evidence: Evidence) -> NDArray[np.float64]:
@@ -65,24 +73,19 @@ def identity_odds(owner: NDArray[np.intp], count: int, evidence: Evidence) -> ND
     return np.asarray(np.where(elsewhere, -np.inf, odds))
 
 
-def identity_times(
-    owner: NDArray[np.intp], looks: NDArray[np.float64], evidence: Evidence, transit: Transit
-) -> NDArray[np.float64]:
-    """(T, I) what times add to the log-odds of each tracklet's own identity and its RIVALS, 0 elsewhere.
+def time_odds(row: int, mine: int, looks: NDArray[np.float64], ways: Sequence[Way]) -> NDArray[np.float64]:
+    """(I,) what times add to the log-odds of a tracklet's own identity and its RIVALS, 0 elsewhere.
 
     Args:
-        owner: (T,) each tracklet's identity.
-        looks: (T, I) from `identity_odds`.
-        evidence: of the tracklets.
-        transit: walking times.
+        row: the tracklet.
+        mine: its identity.
+        looks: (I,) its log-odds by looks.
+        ways: of each identity.
     """
-    times = np.zeros(looks.shape)
-    ways = [Way(evidence, transit, np.flatnonzero(owner == one)) for one in range(looks.shape[1])]
-    for row, odds in enumerate(looks):
-        likely = np.argsort(-odds, kind="stable")[:RIVALS]
-        for one in {int(owner[row]), *likely.tolist()}:
-            if np.isfinite(odds[one]):
-                times[row, one] = time_gain(ways[one].gain(row))
+    times = np.zeros(len(looks))
+    rivals = np.argsort(-looks, kind="stable")[:RIVALS].tolist()
+    for one in {mine, *(rival for rival in rivals if looks[rival] > LEAST_LIKELY)}:
+        times[one] = time_gain(ways[one].gain(row))
     return times
 
 

@@ -131,7 +131,7 @@ class LookBack:
         evidence = gather(rows, self.site, fixed=fixed, settled=len(beside), pairs=self.pairs)
         found = people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in found.groups], fixed)
-        said = claims(rows, names, evidence, found.transit, self.site.settings)[len(beside) :]
+        said = claims(rows, names, evidence, found.transit, self.site.settings, settled=len(beside))
         return self.take([self.explained(claim) for claim in said], beside)
 
     def companions(self) -> dict[int, StoredTracklet]:
