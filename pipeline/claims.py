@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cluster import Evidence
+from pipeline.cluster import Evidence, time_gain
 from pipeline.config import MatcherConfig
 from pipeline.evidence import NOTHING_SEEN
 from pipeline.match import Sighting
 from pipeline.rows import StoredTracklet
+from pipeline.transit import Transit
 
 UNLIKELY = 0.01
 """A runner-up below this probability is none."""
+RIVALS = 8
+"""Identities, the most alike, that times are asked about; the others hardly matter."""
+LEAST_LIKELY = -8.0
+"""Log-odds by looks that times cannot lift to a probability worth a mention."""
 
 
 def claims(
     tracklets: Sequence[StoredTracklet],
     identities: Mapping[int, int],
     evidence: Evidence,
+    transit: Transit,
     settings: MatcherConfig,
+    *,
+    settled: int = 0,
 ) -> list[Sighting]:
-    """One sighting for each tracklet; the first of an identity is `new`."""
+    """One sighting for each tracklet; the first of an identity is `new`.
+
+    Args:
+        tracklets: all of them.
+        identities: by tracklet.
+        evidence: of the tracklets, in their order.
+        transit: walking times that the identities were made with.
+        settings: what is ambiguous.
+        settled: so many, the first, are not asked about.
+    """
     names, owner = np.unique([identities[t.id] for t in tracklets], return_inverse=True)
-    odds = identity_odds(owner, len(names), evidence)
+    looks = identity_odds(owner, len(names), evidence)
+    ways = [Way(evidence, transit, np.flatnonzero(owner == one)) for one in range(len(names))]
     first = set(np.unique(owner, return_index=True)[1].tolist())
-    return [
-        Sighting(t.id, identities[t.id], "new")
-        if row in first
-        else claim(t.id, names.tolist(), int(owner[row]), odds[row], settings)
-        for row, t in enumerate(tracklets)
-    ]
+    found = []
+    for row, tracklet in enumerate(tracklets[settled:], settled):
+        mine = int(owner[row])
+        if row in first:
+            found.append(Sighting(tracklet.id, int(names[mine]), "new"))
+        else:
+            times = time_odds(row, mine, looks[row], ways)
+            found.append(claim(tracklet.id, names.tolist(), mine, looks[row], times, settings))
+    return found
 
 
 def identity_odds(owner: NDArray[np.intp], count: int, evidence: Evidence) -> NDArray[np.float64]:
@@ -51,10 +73,57 @@ def identity_odds(owner: NDArray[np.intp], count: int, evidence: Evidence) -> ND
     return np.asarray(np.where(elsewhere, -np.inf, odds))
 
 
+def time_odds(row: int, mine: int, looks: NDArray[np.float64], ways: Sequence[Way]) -> NDArray[np.float64]:
+    """(I,) what times add to the log-odds of a tracklet's own identity and its RIVALS, 0 elsewhere.
+
+    Args:
+        row: the tracklet.
+        mine: its identity.
+        looks: (I,) its log-odds by looks.
+        ways: of each identity.
+    """
+    times = np.zeros(len(looks))
+    rivals = np.argsort(-looks, kind="stable")[:RIVALS].tolist()
+    for one in {mine, *(rival for rival in rivals if looks[rival] > LEAST_LIKELY)}:
+        times[one] = time_gain(ways[one].gain(row))
+    return times
+
+
+class Way:
+    """An identity's tracklets in order of time."""
+
+    def __init__(self, evidence: Evidence, transit: Transit, members: NDArray[np.intp]) -> None:
+        self.evidence, self.transit = evidence, transit
+        self.places = sorted(map(self.place, members.tolist()))
+
+    def place(self, row: int) -> tuple[int, float, int]:
+        """Where a tracklet stands in the order."""
+        return self.evidence.clocks[row], float(self.evidence.start_s[row]), row
+
+    def gain(self, row: int) -> float:
+        """Log-odds of the walks with a tracklet, less those of the walks without it."""
+        at = bisect_left(self.places, self.place(row))
+        after = at + (self.places[at : at + 1] == [self.place(row)])
+        before = [row for *_, row in self.places[max(at - 1, 0) : at]]
+        later = [row for *_, row in self.places[after : after + 1]]
+        return self.log_odds([*before, row, *later]) - self.log_odds([*before, *later])
+
+    def log_odds(self, members: Sequence[int]) -> float:
+        """Of all the walks between these."""
+        walks = self.evidence.walks(members)
+        return sum(self.transit.log_odds(*self.evidence.walk(a, b)) for a, b in walks)
+
+
 def claim(
-    tracklet: int, names: Sequence[int], mine: int, odds: NDArray[np.float64], settings: MatcherConfig
+    tracklet: int,
+    names: Sequence[int],
+    mine: int,
+    looks: NDArray[np.float64],
+    times: NDArray[np.float64],
+    settings: MatcherConfig,
 ) -> Sighting:
-    """The sighting of a tracklet that is not its identity's first."""
+    """The sighting of a tracklet that is not its identity's first, from (I,) log-odds by looks and times."""
+    odds = looks + times
     shares = posterior(odds)
     others = np.where(np.arange(len(odds)) == mine, -1.0, shares)
     rival = int(others.argmax())
@@ -66,7 +135,7 @@ def claim(
         probability=float(shares[mine]),
         runner_up=names[rival] if shown else None,
         runner_up_probability=float(shares[rival]) if shown else None,
-        evidence={"looks": round(float(odds[mine]), 2)},
+        evidence={"looks": round(float(looks[mine]), 2), "times": round(float(times[mine]), 2)},
     )
 
 

@@ -43,6 +43,14 @@ class Evidence:
         return (self.cameras[a], self.cameras[b]), float(self.start_s[b] - self.end_s[a])
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """Tracklets by person, and what was held of walking times when they were grouped."""
+
+    groups: Sequence[Sequence[int]]
+    transit: Transit
+
+
 class Clustering:
     """Groups of tracklets on their way to being identities; group numbers stay, merged ones become empty."""
 
@@ -94,8 +102,7 @@ class Clustering:
     def time(self, i: int, j: int) -> float:
         """How much times speak for two groups being one person: the walks of both in one chain, or in two."""
         together = self.chain([*self.groups[i], *self.groups[j]])
-        gain = TIME_WEIGHT * (together - self.chains[i] - self.chains[j])
-        return float(np.clip(gain, -TIME_LIMIT, TIME_LIMIT))
+        return time_gain(together - self.chains[i] - self.chains[j])
 
     def chain(self, members: Sequence[int]) -> float:
         """Log-odds of all the walks of one person."""
@@ -106,7 +113,12 @@ class Clustering:
         return sum(self.walks[walk] for walk in walks)
 
 
-def people(evidence: Evidence, probability: float, before: Transit) -> list[list[int]]:
+def time_gain(walks: float) -> float:
+    """What walks of these log-odds add to the log-odds of looks."""
+    return float(np.clip(TIME_WEIGHT * walks, -TIME_LIMIT, TIME_LIMIT))
+
+
+def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
     """Groups of tracklets, each one person.
 
     Args:
@@ -114,11 +126,11 @@ def people(evidence: Evidence, probability: float, before: Transit) -> list[list
         probability: tracklets are one person from this probability on.
         before: transit times that are known before these tracklets are seen.
     """
-    transit, groups = before, list[list[int]]()
-    for _ in range(PASSES):
+    transit = before
+    for _ in range(PASSES - 1):
         groups = cluster(evidence, transit, log_odds_of(probability))
         transit = learnt(walked(evidence, groups), before)
-    return groups
+    return Grouped(cluster(evidence, transit, log_odds_of(probability)), transit)
 
 
 def log_odds_of(probability: float) -> float:

@@ -173,9 +173,9 @@ class LookBack:
             yield
         fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
         evidence = gather(rows, self.site, fixed=fixed, settled=settled, pairs=self.pairs)
-        groups = people(evidence, self.site.settings.link_probability, self.transit)
-        names = self.named([[rows[row].id for row in group] for group in groups], fixed)
-        said = claims(rows, names, evidence, self.site.settings)[settled:]
+        grouped = people(evidence, self.site.settings.link_probability, self.transit)
+        names = self.named([[rows[row].id for row in group] for group in grouped.groups], fixed)
+        said = claims(rows, names, evidence, grouped.transit, self.site.settings, settled=settled)
         self.open = None
         found = self.take([*map(self.explained, said), *self.followed(said)], look.beside)
         return found | self.settle(list(self.recent)[: max(0, len(self.recent) - MOST_RECENT)])

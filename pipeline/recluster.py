@@ -69,22 +69,22 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
     if len(tracklets) > MOST_TRACKLETS:
         raise TooManyTracklets(f"{len(tracklets)} tracklets: at most {MOST_TRACKLETS} are compared at once")
     evidence = gather(tracklets, site)
-    groups = people(evidence, settings.link_probability, told(settings.transit))
-    numbers = count(len(groups))
-    labels = {tracklets[i].id: number for number, group in enumerate(groups) for i in group}
+    found = people(evidence, settings.link_probability, told(settings.transit))
+    numbers = count(len(found.groups))
+    labels = {tracklets[i].id: number for number, group in enumerate(found.groups) for i in group}
     labels = enforced(labels, site.said, lambda: next(numbers))
     current = store.current_version()
     before = store.identities_of_tracklets(current) if current is not None else {}
     drafts = [Sighting(tracklet, label, "new") for tracklet, label in labels.items()]
     names = renumbered(drafts, before, store)
     after = {tracklet: names[label] for tracklet, label in labels.items()}
-    sightings = claims(tracklets, after, evidence, settings)
+    sightings = claims(tracklets, after, evidence, found.transit, settings)
     version = store.new_version("recluster", note)
     store.add_sightings(version, sightings)
-    found = changes(before, after, [t.id for t in tracklets], evidence)
-    walks = usual(learnt(walked(evidence, groups)))
+    told_of = changes(before, after, [t.id for t in tracklets], evidence)
+    walks = usual(learnt(walked(evidence, found.groups)))
     counts = (len(set(before.values())), len(set(after.values())))
-    return Reclustered(version, len(tracklets), *counts, found, walks)
+    return Reclustered(version, len(tracklets), *counts, told_of, walks)
 
 
 def likely(odds: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ NEAREST = 16
 """Others of a tracklet, nearest by cosine gap, that the FPR distance is computed for."""
 PRIOR_STRANGERS = 4.0
 """Strangers that the typical distance of the held-out people counts for beside those of the site."""
+PAIR_CROPS = 2
+"""Crops of a tracklet, its best, that FPR distances of pairs are computed from."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class FprPairs:
         self.keep(set(names))
         for name, crops in zip(names, looks.crops, strict=True):
             if name not in self.gallery.rows:
-                self.gallery.append(name, crops)
+                self.gallery.append(name, crops[:PAIR_CROPS])
                 yield
         for row, name in enumerate(names):
             others = (names[other] for other in np.flatnonzero(wanted[row, :row]).tolist())
@@ -193,16 +196,15 @@ def usual_distance(distances: NDArray[np.float64], typical: float) -> NDArray[np
 def fpr_gap(looks: Looks, near: NDArray[np.float64], typical: float, pairs: FprPairs) -> NDArray[np.float64]:
     """(T, T) gaps of the FPR distance where one was worth computing, 0 (nothing said) elsewhere."""
     distances = pairs.distances(looks, wanted_pairs(looks, near))
-    gaps = gap(distances, looks.cameras, cohort(looks.cameras), typical)
+    gaps = gap(distances, looks.cameras, cohort(looks.cameras, looks.vectors), typical)
     return np.nan_to_num(gaps, nan=0.0)
 
 
 def wanted_pairs(looks: Looks, near: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(T, T) whether the FPR distance is worth computing, given the gaps of the cosine distance."""
-    wanted = nearest(near) | cohort(looks.cameras)
+    asked = np.ones(len(near), np.bool_) if looks.settled is None else ~looks.settled
+    wanted = (nearest(near) | cohort(looks.cameras, looks.vectors)) & asked[:, None]
     wanted |= wanted.T
-    if looks.settled is not None:
-        wanted &= ~(looks.settled[:, None] & looks.settled)
     np.fill_diagonal(wanted, val=False)
     return wanted
 
@@ -216,11 +218,16 @@ def nearest(near: NDArray[np.float64]) -> NDArray[np.bool_]:
     return chosen
 
 
-def cohort(cameras: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(T,) whether a tracklet is one of the cohort, which is spread evenly over each camera's."""
+def cohort(cameras: NDArray[np.int64], vectors: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(T,) whether a tracklet is one of its camera's cohort.
+
+    Their looks draw the lots: (T, D) `vectors` decide, so that the choice depends neither on the order nor
+    much on who comes and goes, and distances to the cohort are mostly known already.
+    """
     chosen, names = np.zeros(len(cameras), np.bool_), np.unique(cameras)
     most = min(COHORT, -(-COHORTS // max(1, len(names))))
+    lots = np.array([crc32(vector.tobytes()) for vector in vectors])
     for camera in names:
         here = np.flatnonzero(cameras == camera)
-        chosen[here[np.linspace(0, len(here) - 1, min(most, len(here))).round().astype(int)]] = True
+        chosen[here[np.argsort(lots[here], kind="stable")[:most]]] = True
     return chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid.affinity import Looks, PairCalibration, gap, log_odds, usual_distance
+from reid.affinity import COHORT, FprPairs, Looks, PairCalibration, cohort, gap, log_odds, usual_distance
 from reid.embed import CropEmbedding
 
 CALIBRATION = PairCalibration()
@@ -57,3 +57,19 @@ def test_a_gap_takes_away_what_a_camera_adds_to_every_distance() -> None:
 def test_the_usual_distance_is_the_median_of_the_known_drawn_to_the_prior() -> None:
     known = np.array([[1.0, 2.0, 3.0, np.nan], [np.nan] * 4])
     assert usual_distance(known, 1.0) == pytest.approx([(3 * 2 + 4 * 1) / 7, 1.0])
+
+
+def test_the_cohort_depends_neither_on_the_order_nor_much_on_who_comes() -> None:
+    vectors, cameras = np.random.default_rng(0).standard_normal((60, 8)), np.repeat([0, 1, 2], 20)
+    chosen = cohort(cameras, vectors)
+    assert chosen.sum() == 3 * COHORT
+    assert (cohort(cameras[::-1], vectors[::-1]) == chosen[::-1]).all()
+    fewer = np.delete(np.arange(60), np.flatnonzero(chosen)[0])
+    assert (cohort(cameras[fewer], vectors[fewer]) != chosen[fewer]).sum() == 1
+
+
+def test_settled_tracklets_ask_for_no_distances_of_their_own() -> None:
+    one, pairs = looks(), FprPairs()
+    settled = np.arange(16) < 15
+    log_odds(Looks(one.crops, one.cameras, settled=settled), CALIBRATION, pairs)
+    assert len(pairs.known) == 15 and all(15 in pair for pair in pairs.known)
