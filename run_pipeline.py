@@ -158,7 +158,7 @@ def find(
     from pipeline.find import find_people
     from pipeline.show import show_found
 
-    found = find_people(db, image, Config(), top=top)
+    found = find_people(db, image, Config(), top=top, say=lambda text: err.print(text, style="yellow"))
     show_found(found, out, json=json)
     raise typer.Exit(0 if found else 1)
 

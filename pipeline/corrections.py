@@ -53,6 +53,11 @@ class Correction(msgspec.Struct, frozen=True):
     sides: tuple[tuple[int, ...], tuple[int, ...]]
     """Tracklets: the two groups it speaks of."""
 
+    @property
+    def void(self) -> bool:
+        """Whether what it spoke of has been erased or read again, so that it says nothing any more."""
+        return self.kind in RELATIONS and not all(self.sides)
+
 
 class Move(msgspec.Struct, frozen=True):
     """A tracklet that a correction speaks of, and what becomes of it."""
@@ -185,7 +190,7 @@ def corrections(store: Store) -> list[Correction]:
 
 def constraints(store: Store) -> Constraints:
     """What linking must respect: every correction that counts; of contradicting ones the newer."""
-    said = [c for c in corrections(store) if c.kind in RELATIONS and not c.undone and all(c.sides)]
+    said = [c for c in corrections(store) if c.kind in RELATIONS and not (c.undone or c.void)]
     return consistent(Statement(RELATIONS[c.kind], c.sides) for c in reversed(said))
 
 

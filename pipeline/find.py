@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,9 @@ class Found(msgspec.Struct, frozen=True):
     clock_known: bool
 
 
-def find_people(database: str, image: Path, config: Config, *, top: int) -> list[Found]:
+def find_people(
+    database: str, image: Path, config: Config, *, top: int, say: Callable[[str], None] = lambda text: None
+) -> list[Found]:
     """The people in the newest identity version that the photograph shows most likely, best first. Audited.
 
     The largest clear person in the picture is meant; where none is detected, the whole picture.
@@ -57,6 +60,7 @@ def find_people(database: str, image: Path, config: Config, *, top: int) -> list
         image: a picture file.
         config: which weights to use.
         top: at most so many.
+        say: told who is meant, where the picture leaves that open.
 
     Raises:
         PictureError: not a picture.
@@ -71,7 +75,7 @@ def find_people(database: str, image: Path, config: Config, *, top: int) -> list
         backbone = Path(config.reid.backbone) if config.reid.backbone else None
         weights = shipped(config.reid.weights)
         embedder = load_embedder(weights, device=config.reid.device, backbone=backbone)
-        return search(store, embedder, main_person(picture, config), config, top)
+        return search(store, embedder, main_person(picture, config, say), config, top)
 
 
 def search(store: Store, embedder: Embedder, crop: Image, config: Config, top: int) -> list[Found]:
@@ -111,12 +115,16 @@ def found(candidate: Candidate, person: Person) -> Found:
     )
 
 
-def main_person(picture: Image, config: Config) -> Image:
+def main_person(picture: Image, config: Config, say: Callable[[str], None] = lambda text: None) -> Image:
     """The largest clear person in a picture, cut out; the whole picture where there is none."""
     found = load_detector(config.detector, threads=1).detect([picture])[0]
     boxes = found.boxes[found.confidences >= CLEAR_CONFIDENCE]
     if not len(boxes):
+        say("nobody was detected in the picture: all of it is taken for the person")
         return picture
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     x1, y1, x2, y2 = boxes[int(areas.argmax())].round().astype(int)
+    if len(boxes) > 1:
+        where = f"x {x1} to {x2}, y {y1} to {y2}"
+        say(f"{len(boxes)} people in the picture: the largest is meant ({where}); cut out whom else you mean")
     return np.ascontiguousarray(picture[max(0, y1) : y2 + 1, max(0, x1) : x2 + 1])

@@ -27,19 +27,18 @@ class RunDisplay:
         self.stage_s: dict[str, float] = {}
         self.ended: dict[int, messages.RecordingEnded] = {}
         self.printed_s: float | None = None
+        self.linking: TaskID | None = None
         self.bars = Progress(
             TextColumn("[bold]{task.fields[camera]:<14}"),
             BarColumn(bar_width=28),
-            TextColumn(
-                "{task.completed:>7.0f} frames  {task.fields[fps]:>6.1f} fps  {task.fields[people]:>4} tracks"
-            ),
+            TextColumn("{task.fields[said]}"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[state]}"),
             console=console,
             disable=not console.is_terminal,
         )
         self.tasks: dict[int, TaskID] = {
-            recording: self.bars.add_task("", total=None, camera=name, fps=0.0, people=0, state="starting")
+            recording: self.bars.add_task("", total=None, camera=name, said="", state="starting")
             for recording, name in self.cameras.items()
         }
 
@@ -64,6 +63,8 @@ class RunDisplay:
             self.show_camera(report)
         elif isinstance(report, messages.Progress):
             self.stage_s.update(report.stage_s)
+            if report.worker == "match" and report.total:
+                self.show_linking(report)
 
     def show_camera(self, report: messages.Progress) -> None:
         """Update a camera's bar, or print its line now and then."""
@@ -73,12 +74,18 @@ class RunDisplay:
             self.tasks[report.recording],
             completed=report.frames,
             total=max(report.total, report.frames) if report.total else None,
-            fps=fps,
-            people=report.people,
+            said=f"{report.frames:>7} frames  {fps:>6.1f} fps  {report.people:>4} tracks",
             state="" if report.recording not in self.ended else self.ended[report.recording].state,
         )
         if not self.console.is_terminal and report.frames and self.line_due():
             self.print_lines()
+
+    def show_linking(self, report: messages.Progress) -> None:
+        """Show how many of the stored tracklets are linked: cameras that are done wait for that."""
+        if self.linking is None:
+            self.linking = self.bars.add_task("", camera="linking", said="", state="")
+        said = f"{report.frames:>7} of {report.total} tracklets"
+        self.bars.update(self.linking, completed=report.frames, total=report.total, said=said)
 
     def line_due(self) -> bool:
         """Whether it is time for plain lines: at the first frames, then now and then."""

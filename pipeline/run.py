@@ -13,17 +13,20 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.camera_worker import CameraJob
-from pipeline.config import CameraConfig, Config
+from pipeline.config import CameraConfig, Config, ConfigError, shipped
+from pipeline.corrections import corrections
 from pipeline.credentials import hide
+from pipeline.detect import DetectorError, choose_device, find_weights
 from pipeline.messages import CameraHealth, Message, RecordingEnded
 from pipeline.metrics import serve_status
 from pipeline.processes import run_processes
 from pipeline.progress import RunDisplay
 from pipeline.recluster import TooManyTracklets, recluster
 from pipeline.relink import relink
-from pipeline.sources import SourceError, source_fingerprint
+from pipeline.sources import SourceError, open_source, source_fingerprint
 from pipeline.status import StatusBoard
 from pipeline.store import Store, open_store
+from reid.weights import WeightsError, read_notes
 
 
 @dataclass
@@ -58,21 +61,21 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
     Args:
         config: cameras and settings.
         database: SQLite file (made if missing) or URL.
-        fresh: forget what the database holds of these cameras first.
+        fresh: forget what the database holds of those of these cameras that can be read.
         command: the command line, for the record.
         console: where progress and notices go.
 
     Raises:
+        ConfigError: weights or device that cannot be used; nothing was begun.
         StoreError: the database cannot be written.
         WorkerDied: a worker all cameras need crashed; what was stored is kept.
     """
     started_s = time.monotonic()
     config = hide(config)
+    check_weights(config)
     with open_store(database, create=True, write=True) as store:
         run_id = store.begin_run(command=command, config=config, software=software_version())
-        if fresh:
-            store.forget_recordings([camera.name for camera in config.cameras])
-        jobs, skipped, failed = prepare(store, run_id, config.cameras, console)
+        jobs, skipped, failed = prepare(store, run_id, config.cameras, console, fresh=fresh)
         identities = store.current_version() or store.new_version("online", "first run")
         report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
         state = "failed"
@@ -89,16 +92,31 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
     return report
 
 
+def check_weights(config: Config) -> None:
+    """Refuse weights that are not there or not ours before anything is begun.
+
+    Raises:
+        ConfigError: which, and why.
+    """
+    try:
+        find_weights(config.detector.weights)
+        choose_device(config.detector.device)
+        read_notes(shipped(config.reid.weights))
+    except (DetectorError, WeightsError) as error:
+        raise ConfigError(str(error)) from error
+
+
 def look_back(store: Store, config: Config, console: Console) -> None:
     """End with everything compared with everything, as an identity version of its own."""
     try:
-        recluster(store, config.matcher, note="at the end of a run")
+        with console.status("comparing everybody with everybody"):
+            recluster(store, config.matcher, note="at the end of a run")
     except TooManyTracklets as error:
         console.print(f"people stay as they were linked on the way: {error}", style="yellow", markup=False)
 
 
 def prepare(
-    store: Store, run_id: int, cameras: Sequence[CameraConfig], console: Console
+    store: Store, run_id: int, cameras: Sequence[CameraConfig], console: Console, *, fresh: bool = False
 ) -> tuple[list[CameraJob], tuple[str, ...], dict[str, str]]:
     """Recordings to read, cameras whose recording is done already, and cameras that cannot be read."""
     jobs: list[CameraJob] = []
@@ -107,6 +125,8 @@ def prepare(
     for camera in cameras:
         try:
             fingerprint = content(camera)
+            if fresh:
+                forget_earlier(store, camera, console)
         except SourceError as error:
             failed[camera.name] = str(error)
             console.print(f"{camera.name}: {error}", style="bold red", markup=False, highlight=False)
@@ -128,6 +148,22 @@ def prepare(
         )
         jobs.append(CameraJob(camera, recording))
     return jobs, tuple(skipped), failed
+
+
+def forget_earlier(store: Store, camera: CameraConfig, console: Console) -> None:
+    """Remove what the database holds of a camera, once it is certain that the camera can be read again.
+
+    Raises:
+        SourceError: it cannot; what is there stays.
+    """
+    if not camera.live:
+        open_source(camera).close()
+    void = sum(one.void for one in corrections(store))
+    if store.forget_recordings([camera.name]):
+        console.print(f"{camera.name}: read again from the start", style="dim", markup=False, highlight=False)
+    if lost := sum(one.void for one in corrections(store)) - void:
+        text = f"{camera.name}: {lost} of your corrections spoke of what is read again, and are void"
+        console.print(text, style="yellow", markup=False, highlight=False)
 
 
 def content(camera: CameraConfig) -> str | None:

@@ -75,7 +75,7 @@ def show_corrections(database: str, out: Console, *, json: bool = False) -> None
 
 def correction_row(one: Correction) -> Sequence[str]:
     """A correction in one line."""
-    state = "undone" if one.undone else f"undoes {one.undoes}" if one.undoes else ""
+    state = "undone" if one.undone else f"undoes {one.undoes}" if one.undoes else "void" if one.void else ""
     return (
         str(one.correction),
         time_text(one.time_ns, clock_known=True),

@@ -18,6 +18,7 @@ from pipeline.messages import Embedding
 from pipeline.schema import AuditEntry
 from pipeline.store import open_store
 from reid.embed import load_embedder
+from tests.pipeline.test_detect import photograph as street
 from tests.store_scene import fill, recording, tracklet
 
 CONFIG = Config(reid=ReidConfig(device="cpu"))
@@ -97,4 +98,13 @@ def test_what_is_not_a_picture_is_refused(database: Path, tmp_path: Path) -> Non
 
 
 def test_where_nobody_is_detected_the_whole_picture_is_meant() -> None:
-    np.testing.assert_array_equal(main_person(clothes(1), CONFIG), clothes(1))
+    said: list[str] = []
+    np.testing.assert_array_equal(main_person(clothes(1), CONFIG, said.append), clothes(1))
+    assert "nobody was detected" in said[0]
+
+
+def test_of_several_people_the_largest_is_meant_and_that_is_said() -> None:
+    said: list[str] = []
+    picture = street("bus.jpg")
+    assert main_person(picture, CONFIG, said.append).shape[0] < picture.shape[0]
+    assert "the largest is meant" in said[0]

@@ -20,7 +20,8 @@ import pytest
 from rich.console import Console
 
 from pipeline import processes
-from pipeline.config import CameraConfig, Config, DetectorConfig, ReidConfig, WorkersConfig
+from pipeline.config import CameraConfig, Config, ConfigError, DetectorConfig, ReidConfig, WorkersConfig
+from pipeline.corrections import corrections, merge
 from pipeline.database import StoreError
 from pipeline.demo.scene import Scene
 from pipeline.export import ExportedBox, boxes, exported_recordings
@@ -96,6 +97,45 @@ def test_a_finished_recording_is_skipped_under_any_name_of_its_file(
     assert report.exit_code == 0 and set(report.skipped) == {c.name for c in cameras}
     assert "in the database already" in console.file.getvalue()  # type: ignore[attr-defined]
     assert exported(database) == before
+
+
+def test_reading_again_keeps_what_cannot_be_read_again_and_says_which_corrections_are_void(
+    scene: Scene, done: Path, tmp_path: Path
+) -> None:
+    database, text = tmp_path / "out.db", tmp_path / "text.mp4"
+    shutil.copy(done, database)
+    text.write_text("this is not a video\n" * 100)
+    before = exported(database)
+    with open_store(database, write=True) as store:
+        merge(store, sorted({box.person for box in before})[:2])
+        assert not corrections(store)[0].void
+    first, second = config_of(scene).cameras
+    cameras = (first, msgspec.structs.replace(second, source=str(text)))
+    console = quiet()
+    config = msgspec.structs.replace(config_of(scene), cameras=cameras)
+    report = read(config, database, fresh=True, console=console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert report.exit_code == 1 and set(report.failed) == {second.name}
+    kept = [box for box in exported(database) if box.camera == second.name]
+    assert len(kept) == sum(box.camera == second.name for box in before) > 0
+    with open_store(database) as store:
+        assert corrections(store)[0].void == ("are void" in said)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"detector": DetectorConfig(weights="none.onnx")},
+        {"detector": DetectorConfig(weights="none.txt")},
+        {"reid": ReidConfig(weights="none.safetensors")},
+    ],
+)
+def test_weights_that_are_not_there_are_told_before_anything_is_begun(
+    scene: Scene, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    with pytest.raises(ConfigError, match=r"none\."):
+        read(msgspec.structs.replace(config_of(scene), **settings), tmp_path / "out.db")
+    assert not (tmp_path / "out.db").exists()
 
 
 def test_a_camera_added_later_gives_the_identities_of_one_run(
