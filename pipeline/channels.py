@@ -129,7 +129,7 @@ class Receiver:
 
     def __init__(self, context: Context, folder: Path, channel: Channel) -> None:
         """Bind `channel` below `folder`."""
-        self.context, self.folder = context, folder
+        self.context, self.folder, self.channel = context, folder, channel
         self.socket = context.socket(zmq.PULL)
         self.socket.set_hwm(channel.high_water)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
@@ -179,7 +179,11 @@ class Receiver:
         return messages
 
     def close(self) -> None:
-        """Close at once."""
+        """Close; senders that have nothing more to say are told that all has come."""
+        until_s = time.monotonic() + LAST_WORD_MS / 1000
+        if self.channel.when_full == "block":
+            while time.monotonic() < until_s and self.receive_batch(1, lambda error: None):
+                pass
         self.socket.close(linger=0)
 
 

@@ -95,6 +95,16 @@ def test_a_sender_that_ends_loses_nothing_however_busy_its_receiver_is(
     receiver.close()
 
 
+def test_a_receiver_that_ends_lets_its_senders_go(context: zmq.Context, tmp_path: Path) -> None:
+    receiver = Receiver(context, tmp_path, TRACKLETS)
+    sending = multiprocessing.get_context("spawn").Process(target=send_and_end, args=(tmp_path, 0))
+    sending.start()
+    assert [receiver.receive(10_000) for _ in range(COUNT)].count(None) == 0
+    receiver.close()
+    sending.join(20)
+    assert sending.exitcode == 0
+
+
 COUNT = 30
 
 
