@@ -3,8 +3,8 @@
     python benchmarks/live_closing.py [--cameras 4] [--json]
 
 Each row is a run of its own, stopped with SIGTERM at the worst moments: before a camera is live, while a
-look back is thought over, right after a worker was killed. Exits 1 naming each state that took over 10 s,
-ended with another exit code than 0, or left something behind.
+look back is thought over, right after a worker was killed. Exits 1 naming each state that took more than
+10 s, ended with another exit code than 0, or left something behind.
 """
 
 from __future__ import annotations

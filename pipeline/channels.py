@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Literal
 
 import zmq
 
-from pipeline.messages import MAX_MESSAGE_BYTES, Message, MessageError, decode, encode
+from pipeline.messages import MAX_MESSAGE_BYTES, Goodbye, Message, MessageError, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,10 @@ PROGRESS = Channel("progress", 1000, "drop")  # every worker -> supervisor
 
 POLL_MS = 200
 LINGER_MS = 10_000
-"""How long a worker that ends waits for its last messages to be taken."""
+"""How long a worker that ends waits until its last messages are on their way."""
+LEAVE_S = 60.0
+"""And until they have been taken: what a receiver is too busy to read is lost with the connection."""
+ANSWER_BITS = 62
 LAST_WORD_MS = 1000
 """The same for a channel that drops: its last report may say why the worker ends."""
 
@@ -59,6 +64,7 @@ class Sender:
 
     def __init__(self, context: Context, folder: Path, channel: Channel, alive: Callable[[], bool]) -> None:
         """Connect to `channel` below `folder`; `alive` says whether waiting still makes sense."""
+        self.context, self.folder = context, folder
         self.channel = channel
         self.alive = alive
         self.dropped = 0
@@ -95,7 +101,27 @@ class Sender:
 
     def close(self) -> None:
         """Hand over what still waits, then close."""
-        self.socket.close()
+        try:
+            if self.channel.when_full == "block" and self.alive():
+                self.take_leave()
+        except ReceiverGone:
+            pass
+        finally:
+            self.socket.close()
+
+    def take_leave(self) -> None:
+        """Wait until everything has been taken.
+
+        ZeroMQ counts as sent what lies in the system's buffer of the connection, and of a connection whose
+        sender has gone it reads no more than it has room for at that moment.
+        """
+        number, until_s = secrets.randbits(ANSWER_BITS), time.monotonic() + LEAVE_S
+        with self.context.socket(zmq.PULL) as answer:
+            answer.linger = 0
+            answer.bind(answer_address(self.folder, number))
+            self.send(Goodbye(number))
+            while self.alive() and time.monotonic() < until_s and not answer.poll(POLL_MS):
+                pass
 
 
 class Receiver:
@@ -103,6 +129,7 @@ class Receiver:
 
     def __init__(self, context: Context, folder: Path, channel: Channel) -> None:
         """Bind `channel` below `folder`."""
+        self.context, self.folder, self.channel = context, folder, channel
         self.socket = context.socket(zmq.PULL)
         self.socket.set_hwm(channel.high_water)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
@@ -116,7 +143,18 @@ class Receiver:
         """
         if not self.socket.poll(timeout_ms, zmq.POLLIN):
             return None
-        return decode(self.socket.recv())
+        message = decode(self.socket.recv())
+        if isinstance(message, Goodbye):
+            self.answer(message)
+            return self.receive(timeout_ms)
+        return message
+
+    def answer(self, goodbye: Goodbye) -> None:
+        """Tell a sender that everything it sent has come."""
+        with self.context.socket(zmq.PUSH) as socket:
+            socket.linger = LAST_WORD_MS
+            socket.connect(answer_address(self.folder, goodbye.answer))
+            socket.send(b"")
 
     def receive_batch(
         self, most: int, refuse: Callable[[MessageError], None], *, wait_ms: int = POLL_MS
@@ -141,13 +179,22 @@ class Receiver:
         return messages
 
     def close(self) -> None:
-        """Close at once."""
+        """Close; senders that have nothing more to say are told that all has come."""
+        until_s = time.monotonic() + LAST_WORD_MS / 1000
+        if self.channel.when_full == "block":
+            while time.monotonic() < until_s and self.receive_batch(1, lambda error: None):
+                pass
         self.socket.close(linger=0)
 
 
 def address(folder: Path, channel: Channel) -> str:
     """Where a channel listens."""
     return f"ipc://{folder / channel.name}"
+
+
+def answer_address(folder: Path, number: int) -> str:
+    """Where a sender that ends waits for the answer."""
+    return f"ipc://{folder / f'bye-{number:x}'}"
 
 
 def parent_alive(parent: int) -> Callable[[], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -148,6 +148,13 @@ class CameraHealth(msgspec.Struct, frozen=True, tag=True):
     clock_uncertainty_s: float | None = None
 
 
+class Goodbye(msgspec.Struct, frozen=True, tag=True):
+    """Sender -> receiver of a channel that blocks: nothing follows. Answered by the channel itself."""
+
+    answer: Annotated[int, msgspec.Meta(ge=0)]
+    """Names the socket where the sender waits for the answer."""
+
+
 Message = (
     ModelReady
     | TrackletClosed
@@ -158,6 +165,7 @@ Message = (
     | Progress
     | Notice
     | CameraHealth
+    | Goodbye
 )
 
 

@@ -275,13 +275,18 @@ def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:
             run.report(Notice("warning", f"{job.camera.name}: {reason}; starting it over on its own"))
             start_camera_worker(run, f"camera-worker-{job.camera.name}", (job,), first_try=False)
         return
-    sender = Sender(context, run.folder, TRACKLETS, lambda: True)
+    sender = Sender(context, run.folder, TRACKLETS, lambda: shared_alive(run, "reid"))
     for job in unfinished:
         ended = RecordingEnded(job.recording, "failed", 0, 0, message=reason)
         run.report(Notice("error", f"{job.camera.name}: {reason}"))
         run.report(ended)
         sender.send(ended)
     sender.close()
+
+
+def shared_alive(run: Run, name: str) -> bool:
+    """Whether the ReID or the match worker runs."""
+    return any(worker.name == name and worker.process.is_alive() for worker in run.workers)
 
 
 @contextmanager

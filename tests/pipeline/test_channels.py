@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,10 @@ from pipeline.channels import (
     ReceiverGone,
     Sender,
     address,
+    open_context,
     socket_folder,
 )
-from pipeline.messages import MessageError, Watermark
+from pipeline.messages import MessageError, Notice, Watermark
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def context() -> Iterator[zmq.Context]:
 def test_messages_arrive_in_their_order(context: zmq.Context, tmp_path: Path) -> None:
     receiver, sender = (
         Receiver(context, tmp_path, TRACKLETS),
-        Sender(context, tmp_path, TRACKLETS, lambda: True),
+        Sender(context, tmp_path, TRACKLETS, lambda: False),
     )
     for i in range(10):
         sender.send(Watermark(1, i))
@@ -75,3 +77,40 @@ def test_only_this_user_may_enter_the_socket_folder() -> None:
     folder = socket_folder()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     folder.rmdir()
+
+
+@pytest.mark.parametrize("length", [0, 3_000])
+def test_a_sender_that_ends_loses_nothing_however_busy_its_receiver_is(
+    context: zmq.Context, tmp_path: Path, length: int
+) -> None:
+    receiver = Receiver(context, tmp_path, TRACKLETS)
+    sending = multiprocessing.get_context("spawn").Process(target=send_and_end, args=(tmp_path, length))
+    sending.start()
+    sending.join(4)  # it is done, or waits for us
+    got = [receiver.receive(2000) for _ in range(COUNT)]
+    assert [notice.text[:4].strip() for notice in got if notice] == [str(i) for i in range(COUNT)]
+    assert receiver.receive(200) is None
+    sending.join(20)
+    assert sending.exitcode == 0
+    receiver.close()
+
+
+def test_a_receiver_that_ends_lets_its_senders_go(context: zmq.Context, tmp_path: Path) -> None:
+    receiver = Receiver(context, tmp_path, TRACKLETS)
+    sending = multiprocessing.get_context("spawn").Process(target=send_and_end, args=(tmp_path, 0))
+    sending.start()
+    assert [receiver.receive(10_000) for _ in range(COUNT)].count(None) == 0
+    receiver.close()
+    sending.join(20)
+    assert sending.exitcode == 0
+
+
+COUNT = 30
+
+
+def send_and_end(folder: Path, length: int) -> None:
+    with open_context() as context:
+        sender = Sender(context, folder, TRACKLETS, lambda: True)
+        for i in range(COUNT):
+            sender.send(Notice("info", f"{i:<4}" + "x" * length))
+        sender.close()
