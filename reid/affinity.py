@@ -28,8 +28,8 @@ PAIR_CROPS = 2
 class PairCalibration:
     """Log-odds of the same person = cosine * cosine gap + fpr * FPR gap + intercept.
 
-    Chosen on sites made of held-out people of three data sets, half of their tracklets partly hidden: grouping
-    right and stating honest probabilities. docs/matching.md has the figures.
+    Chosen on sites made of held-out people of three data sets, half of their tracklets partly hidden: those
+    that group right and state honest probabilities. docs/matching.md has the figures.
     """
 
     cosine: float = -20.0
