@@ -190,7 +190,7 @@ class Matcher:
         oldest_ns = now_ns - TRACK_PARTS_KEPT * self.part_ns
         if len(self.tracks) > TRACKS_SWEPT:
             self.tracks = {name: track for name, track in self.tracks.items() if track.end_ns >= oldest_ns}
-        if len(self.known) > self.settings.identities:
+        while len(self.known) > self.settings.identities:
             stale = max(
                 self.known, key=lambda identity: (self.known[identity].staleness_ns(now_ns), -identity)
             )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import TrackletConfig
 from pipeline.messages import Crop, TrackletClosed, TrackletKey
+from pipeline.smooth import smoothed
 from pipeline.track import Observation
 
 FIRST_BIN_NS = 200_000_000
@@ -253,13 +254,15 @@ class TrackletBuilder:
         crops = min(FIRST_PART_CROPS, self.settings.crops) if early else self.settings.crops
         if not samples or not self.counts(presence):
             return []
+        boxes = np.array([one.bbox for one in samples], np.float32)
+        times_ns = np.array([one.time_ns for one in samples], np.int64)
         return [
             TrackletClosed(
                 key=TrackletKey(self.recording, presence.track, presence.part),
                 camera=self.camera,
                 frames=np.array([one.frame for one in samples], np.int32),
-                times_ns=np.array([one.time_ns for one in samples], np.int64),
-                boxes=np.array([one.bbox for one in samples], np.float32),
+                times_ns=times_ns,
+                boxes=smoothed(boxes, times_ns),
                 confidences=np.array([one.confidence for one in samples], np.float32),
                 crops=tuple(encoded(one) for one in presence.bins.top(crops)),
             )
