@@ -117,3 +117,27 @@ def test_a_recipe_that_cannot_be_meant_is_refused_by_its_key(
     path.write_bytes(msgspec.yaml.encode(lines))
     with pytest.raises(RecipeError, match=named):
         load_recipe(path)
+
+
+def test_a_change_replaces_one_key_and_leaves_the_others() -> None:
+    path = CONFIGS / "head_on_map.yaml"
+    recipe = load_recipe(path, ["losses.foreground=0.2", "occlusion=0", "map_cache.folder=work/bare"])
+    cache = load_recipe(path).map_cache
+    assert cache is not None and recipe.map_cache == msgspec.structs.replace(cache, folder="work/bare")
+    assert (recipe.losses.foreground, recipe.losses.fpr_triplet, recipe.occlusion) == (0.2, 2.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("occlusion", "not KEY=VALUE"),
+        ("=1", "not KEY=VALUE"),
+        ("seed.more=1", "not KEY=VALUE"),
+        ("losses.foregrund=1", "foregrund"),
+        ("occlusion=2", "occlusion"),
+        ("data=[a", "while parsing"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_refused_like_a_recipe(change: str, named: str) -> None:
+    with pytest.raises(RecipeError, match=named):
+        load_recipe(CONFIGS / "head_on_map.yaml", [change])
