@@ -93,8 +93,24 @@ def curves(
 ) -> None:
     """Rank-1 and mAP over a parameter, one panel for each file."""
     with one_line_errors():
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in sweep]
+        found = [read_sweep(path) for path in sweep]
     draw_curves(found, out)
+
+
+def read_sweep(path: Path) -> dict[str, Any]:
+    """What `reid.evaluate --sweep --json` printed.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        points = [(row["covered"], row["rank1"], row["mAP"], row[found["sweep"]]) for row in found["rows"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: not what `reid.evaluate --sweep ... --json` prints") from error
+    if not points:
+        raise ValueError(f"{path}: not what `reid.evaluate --sweep ... --json` prints: no points in it")
+    return found
 
 
 def heat(image: Image, embedding: CropEmbedding, grid: CellGrid) -> Image:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from reid.spec import ModelSpec
+from reid.spec import ModelSpec, unknown_keys
 
 Positive = Annotated[float, Meta(gt=0)]
 Weight = Annotated[float, Meta(ge=0)]
@@ -142,7 +142,10 @@ def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
+    unknown = unknown_keys(written.get("model", {}))
+    if unknown:
+        raise RecipeError(f"{path}: unknown {', '.join(f'model.{key}' for key in unknown)}")
     problem = contradiction(recipe)
     if problem:
         raise RecipeError(f"{path}: {problem}")

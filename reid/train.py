@@ -36,6 +36,7 @@ from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, load_t
 from reid.foreign import ForeignMismatch
 from reid.initialise import InitialWeightsMismatch, begin
 from reid.masks import MaskMissing
+from reid.model import FPROutput
 from reid.objective import Judged, loss_terms
 from reid.optimiser import make_optimiser, set_rates
 from reid.progress import AboveBar, progress_bar
@@ -188,6 +189,7 @@ def update(run: Run, batch: Batch, recipe: Recipe) -> dict[str, float]:
     kind, dtype = batch.people.device.type, DTYPES[recipe.precision]
     with torch.autocast(kind, dtype, enabled=dtype != torch.float32):
         named = run.trainee(*batch.inputs)
+    check_finite(named.output)
     terms = loss_terms(Judged(named, batch, recipe))
     factors = msgspec.structs.asdict(recipe.losses)
     loss = torch.stack([factors[name] * term for name, term in terms.items()]).sum()
@@ -204,6 +206,18 @@ def update(run: Run, batch: Batch, recipe: Recipe) -> dict[str, float]:
     run.scaler.step(run.optimiser)
     run.scaler.update()
     return {STEPS: 1, **values}
+
+
+def check_finite(output: FPROutput) -> None:
+    """Refuse what no distance can be computed of.
+
+    Raises:
+        TrainingDiverged: cells, foreground or pooled vectors are no numbers.
+    """
+    given = {"cells": output.cells, "foreground": output.foreground, "pooled vectors": output.pooled}
+    broken = [name for name, value in given.items() if not value.isfinite().all()]
+    if broken:
+        raise TrainingDiverged(f"the network's {', '.join(broken)} are no numbers")
 
 
 def remaining(batches: Batches, step: int, loaders: int) -> DataLoader[Batch]:

@@ -105,6 +105,7 @@ def test_half_precision_trains_behind_a_loss_scaler(tmp_path: Path) -> None:
         ("map_cache: {network: a.xml, folder: b}", "go together"),
         ("sizes: [{height: 512, width: 128, share: 1}]", "larger than model.box"),
         ("losses: {identity: 0}", "nothing to learn"),
+        ("model: {widht: 2}", r"model\.widht"),
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_refused_by_its_key(
@@ -117,6 +118,19 @@ def test_a_recipe_that_cannot_be_meant_is_refused_by_its_key(
     path.write_bytes(msgspec.yaml.encode(lines))
     with pytest.raises(RecipeError, match=named):
         load_recipe(path)
+
+
+def test_a_misspelt_key_inside_the_foreign_network_is_refused_too() -> None:
+    with pytest.raises(RecipeError, match=r"unknown model\.foreign\.colour"):
+        load_recipe(CONFIGS / "head_on_map.yaml", ["model.foreign.colour=rgb"])
+
+
+def test_a_recipe_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("terms: [a\nb: c: d\n")
+    with pytest.raises(RecipeError, match=r"recipe\.yaml: while parsing") as refused:
+        load_recipe(path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_change_replaces_one_key_and_leaves_the_others() -> None:

@@ -104,6 +104,16 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Pa
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
+def test_weights_that_are_no_numbers_stop_the_run_before_a_distance_is_asked_for(tmp_path: Path) -> None:
+    batches = tiny_batches(tiny_recipe(), tmp_path)
+    trainee = begin(batches.recipe, batches, NOWHERE)
+    with torch.no_grad():
+        trainee.net.reduction.weight[0, 0] = np.nan
+    with pytest.raises(TrainingDiverged, match=r"step 0: .*cells.*diverged\.safetensors"):
+        run(batches, tmp_path, trainee=trainee)
+    assert (tmp_path / "diverged.safetensors").is_file()
+
+
 def test_what_is_missing_is_one_line_on_the_command_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "reid.train", str(CONFIGS / "fpr_small.yaml"), "--out", str(tmp_path)]
     environment = {**os.environ, "SHARED_DATA": str(tmp_path)}
