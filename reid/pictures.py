@@ -35,6 +35,7 @@ STRENGTH = 0.55
 SHOWN = 8
 """Gallery pictures beside each query."""
 COLUMNS = 6
+PANELS_A_ROW = 2
 DPI = 120
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -167,15 +168,20 @@ def draw_curves(sweeps: Sequence[dict[str, Any]], out: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(sweeps), 3.6), layout="constrained")
+    columns = min(len(sweeps), PANELS_A_ROW)
+    rows = -(-len(sweeps) // columns)
+    figure = Figure(figsize=(5 * columns, 3.6 * rows), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    for axes, found in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for empty in panels[len(sweeps) :]:
+        empty.remove()
+    for axes, found in zip(panels, sweeps, strict=False):
         for number, share in enumerate(sorted({row["covered"] for row in found["rows"]})):
-            rows = [row for row in found["rows"] if row["covered"] == share]
-            values = [str(row[found["sweep"]]) for row in rows]
+            line = [row for row in found["rows"] if row["covered"] == share]
+            values = [str(row[found["sweep"]]) for row in line]
             for metric, style in (("rank1", "o--"), ("mAP", "s-")):
                 name = f"{metric}, {share:g}% covered"
-                axes.plot(values, [row[metric] for row in rows], style, color=f"C{number}", label=name)
+                axes.plot(values, [row[metric] for row in line], style, color=f"C{number}", label=name)
         axes.set(xlabel=found["sweep"], ylabel="percent", title=found["dataset"])
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="x-small")
     out.parent.mkdir(parents=True, exist_ok=True)
