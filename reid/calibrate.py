@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from reid.benchmarks import by_person_and_camera, cover
 from reid.datasets import HELDOUT_LIST, load_heldout, read_heldout
 from reid.embeddings import Embedder
-from reid.progress import batches
+from reid.progress import batches, one_line_errors
 from reid.samples import Sample
 from reid.tracklets import (
     FEATURES,
@@ -54,7 +54,7 @@ CAMERAS = 100
 """More than any data set has."""
 
 
-class WeightsChanged(RuntimeError):
+class WeightsChanged(ValueError):
     """Somebody wrote the checkpoint while it was being calibrated."""
 
 
@@ -268,17 +268,18 @@ def main(
     from reid.embed import load_embedder
     from reid.weights import set_calibration
 
-    embedder = load_embedder(weights, backbone=backbone)
-    before = weights.read_bytes()
-    samples = load_heldout(root, read_heldout(heldout_list))
-    chosen = heldout_tracklets(samples, np.random.default_rng(SEED))
-    calibration, measured = calibrate(embed_tracklets(embedder, chosen))
-    if weights.read_bytes() != before:
-        raise WeightsChanged(
-            f"{weights} was replaced meanwhile; its calibration would be another's: run again"
-        )
-    notes = {**calibration.as_dict(), "measured": asdict(measured)}
-    set_calibration(weights, notes)
+    with one_line_errors():
+        embedder = load_embedder(weights, backbone=backbone)
+        before = weights.read_bytes()
+        samples = load_heldout(root, read_heldout(heldout_list))
+        chosen = heldout_tracklets(samples, np.random.default_rng(SEED))
+        calibration, measured = calibrate(embed_tracklets(embedder, chosen))
+        if weights.read_bytes() != before:
+            raise WeightsChanged(
+                f"{weights} was replaced meanwhile; its calibration would be another's: run again"
+            )
+        notes = {**calibration.as_dict(), "measured": asdict(measured)}
+        set_calibration(weights, notes)
     if as_json:
         typer.echo(json.dumps(notes))
         return

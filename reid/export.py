@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from reid.model import FPRNet
 from reid.openvino_core import openvino_core
+from reid.progress import one_line_errors
 from reid.weights import WeightsError, load_weights
 
 OPSET = 17
@@ -108,14 +109,11 @@ def main(
     out: Annotated[Path, typer.Option(help="File to write: .onnx, or .xml for OpenVINO.")],
 ) -> None:
     """Writes the network for other runtimes, with free batch and picture size."""
-    try:
+    with one_line_errors():
         net = load_weights(weights)
         if not isinstance(net, FPRNet):
             raise WeightsError(f"{weights} is only a head: its network is a file already")
         export(net, out)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

@@ -151,6 +151,7 @@ def notes(samples: Sequence[Sample], recipe: Recipe) -> dict[str, object]:
         list(cache.views),
         recipe.seed,
         recipe.masks,
+        recipe.occlusion > 0,
     ]
     return {"made by": made_by, "crops": [sample.name for sample in samples]}
 
@@ -167,7 +168,8 @@ def picture(
         low, high = (round(share * box[0] / STRIDE) for share in CUT_SHARE)
         height = STRIDE * int(rng.integers(low, high + 1))
     window = random_window((height, box[1]), rng, box=box)
-    shown = augment(samples[index].image, other.image, window, occlusion=OCCLUSION[kind], rng=rng, box=box)
+    occlusion = OCCLUSION[kind] if recipe.occlusion else 0.0
+    shown = augment(samples[index].image, other.image, window, occlusion=occlusion, rng=rng, box=box)
     return shown, window
 
 

@@ -40,6 +40,7 @@ class PyramidHead(nn.Module):
         self.spec = spec
         self.foreground = nn.Conv1d(channels, 2, 1)  # one 1x1 convolution for all levels, [FPR] section 3.2
         self.reduction: nn.Module = nn.Identity()
+        self.cell_channels = spec.cell_channels or channels
         if spec.cell_channels is not None:
             self.reduction = nn.Linear(channels, spec.cell_channels, bias=False)
 

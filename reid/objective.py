@@ -24,16 +24,21 @@ from reid.losses import (
 )
 from reid.model import FPROutput, pyramid, pyramid_means
 from reid.recipe import Recipe
+from reid.trainee import Named
 
 
 @dataclass(frozen=True)
 class Judged:
     """A batch with what the network said about it."""
 
-    output: FPROutput
-    logits: Tensor  # (B, people)
+    named: Named
     batch: Batch
     recipe: Recipe
+
+    @property
+    def output(self) -> FPROutput:
+        """What the network itself says."""
+        return self.named.output
 
     @cached_property
     def foreground(self) -> Tensor:
@@ -63,9 +68,19 @@ def loss_terms(judged: Judged) -> dict[str, Tensor]:
 
 
 def identity(judged: Judged) -> Tensor:
-    """Who it is, by the classifier."""
+    """Who it is, by the pooled vector."""
+    return named(judged, judged.named.logits)
+
+
+def foreground_identity(judged: Judged) -> Tensor:
+    """Who it is, by the cells that show the person."""
+    return named(judged, judged.named.foreground_logits)
+
+
+def named(judged: Judged, logits: Tensor) -> Tensor:
+    """Cross-entropy of a classifier."""
     smoothing = judged.recipe.label_smoothing
-    return functional.cross_entropy(judged.logits, judged.batch.people, label_smoothing=smoothing)
+    return functional.cross_entropy(logits.float(), judged.batch.people, label_smoothing=smoothing)
 
 
 def pooled_triplet(judged: Judged) -> Tensor:
@@ -131,6 +146,7 @@ TERMS: dict[str, Callable[[Judged], Tensor]] = {
     "identity": identity,
     "pooled_triplet": pooled_triplet,
     "fpr_triplet": fpr_triplet,
+    "foreground_identity": foreground_identity,
     "foreground": cell_foreground,
     "map_foreground": map_foreground,
     "teacher_direction": teacher_direction,

@@ -13,7 +13,14 @@ from reid.trainee import Trainee
 
 def make_optimiser(trainee: Trainee, settings: Optimiser) -> torch.optim.Optimizer:
     """AdamW with two rates: what begins from given weights or directions, and what begins new."""
-    new = [*trainee.net.foreground.parameters(), *trainee.neck.parameters(), *trainee.classifier.parameters()]
+    parts = (
+        trainee.net.foreground,
+        trainee.neck,
+        trainee.classifier,
+        trainee.foreground_neck,
+        trainee.foreground_classifier,
+    )
+    new = [parameter for part in parts for parameter in part.parameters()]
     new_ids = {id(parameter) for parameter in new}
     known = [p for p in trainee.parameters() if p.requires_grad and id(p) not in new_ids]
     rate = settings.learning_rate

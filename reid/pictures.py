@@ -35,6 +35,7 @@ STRENGTH = 0.55
 SHOWN = 8
 """Gallery pictures beside each query."""
 COLUMNS = 6
+PANELS_A_ROW = 2
 DPI = 120
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -93,8 +94,24 @@ def curves(
 ) -> None:
     """Rank-1 and mAP over a parameter, one panel for each file."""
     with one_line_errors():
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in sweep]
+        found = [read_sweep(path) for path in sweep]
     draw_curves(found, out)
+
+
+def read_sweep(path: Path) -> dict[str, Any]:
+    """What `reid.evaluate --sweep --json` printed.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        points = [(row["covered"], row["rank1"], row["mAP"], row[found["sweep"]]) for row in found["rows"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: not what `reid.evaluate --sweep ... --json` prints") from error
+    if not points:
+        raise ValueError(f"{path}: not what `reid.evaluate --sweep ... --json` prints: no points in it")
+    return found
 
 
 def heat(image: Image, embedding: CropEmbedding, grid: CellGrid) -> Image:
@@ -151,15 +168,20 @@ def draw_curves(sweeps: Sequence[dict[str, Any]], out: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(sweeps), 3.6), layout="constrained")
+    columns = min(len(sweeps), PANELS_A_ROW)
+    rows = -(-len(sweeps) // columns)
+    figure = Figure(figsize=(5 * columns, 3.6 * rows), layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    for axes, found in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True):
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for empty in panels[len(sweeps) :]:
+        empty.remove()
+    for axes, found in zip(panels, sweeps, strict=False):
         for number, share in enumerate(sorted({row["covered"] for row in found["rows"]})):
-            rows = [row for row in found["rows"] if row["covered"] == share]
-            values = [str(row[found["sweep"]]) for row in rows]
+            line = [row for row in found["rows"] if row["covered"] == share]
+            values = [str(row[found["sweep"]]) for row in line]
             for metric, style in (("rank1", "o--"), ("mAP", "s-")):
                 name = f"{metric}, {share:g}% covered"
-                axes.plot(values, [row[metric] for row in rows], style, color=f"C{number}", label=name)
+                axes.plot(values, [row[metric] for row in line], style, color=f"C{number}", label=name)
         axes.set(xlabel=found["sweep"], ylabel="percent", title=found["dataset"])
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="x-small")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from reid.spec import ModelSpec
+from reid.spec import ModelSpec, unknown_keys
 
 Positive = Annotated[float, Meta(gt=0)]
 Weight = Annotated[float, Meta(ge=0)]
@@ -39,6 +40,8 @@ class LossWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity: Weight = 0.0
     pooled_triplet: Weight = 0.0
     fpr_triplet: Weight = 0.0
+    foreground_identity: Weight = 0.0
+    """Who it is, by the mean of the cells weighted by their foreground."""
     foreground: Weight = 0.0
     map_foreground: Weight = 0.0
     teacher_direction: Weight = 0.0
@@ -111,7 +114,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     augmentation: Literal["none", "mild"] = "mild"
     """`mild`: mirrored, moved by up to 6 px, recoloured a little."""
     occlusion: Share = 0.5
-    """Share of the crops that get something in front."""
+    """Share of the crops that get something in front; 0 also uncovers every view of a map cache."""
     margin: Positive = 0.3
     fpr_margin: Positive = 0.2
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.1
@@ -121,22 +124,47 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     """The recipe in a YAML file.
+
+    Args:
+        changes: `KEY=VALUE` instead of what the file says; `losses.foreground=0.2` reaches inside.
+            Values are YAML.
 
     Raises:
         RecipeError: unreadable, an unknown key, a value out of range, or keys that do not go together.
     """
     try:
-        recipe = msgspec.yaml.decode(path.read_bytes(), type=Recipe)
+        written = msgspec.yaml.decode(path.read_bytes())
+        for change in changes:
+            written = changed(written, change)
+        recipe = msgspec.convert(written, Recipe)
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
+    unknown = unknown_keys(written.get("model", {}))
+    if unknown:
+        raise RecipeError(f"{path}: unknown {', '.join(f'model.{key}' for key in unknown)}")
     problem = contradiction(recipe)
     if problem:
         raise RecipeError(f"{path}: {problem}")
     return recipe
+
+
+def changed(written: Any, change: str) -> Any:
+    """What a recipe's file says, with another value of one key.
+
+    Raises:
+        RecipeError: no `KEY=VALUE`, or a key inside something that has none.
+    """
+    key, equals, value = change.partition("=")
+    first, dot, rest = key.partition(".")
+    if not first or not equals or not isinstance(written, dict):
+        raise RecipeError(f"{change!r}: not KEY=VALUE of a recipe")
+    if dot:
+        return {**written, first: changed(written.get(first, {}), f"{rest}={value}")}
+    return {**written, first: msgspec.yaml.decode(value)}
 
 
 def contradiction(recipe: Recipe) -> str | None:

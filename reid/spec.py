@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)  # ImageNet, RGB in 0..255
 IMAGE_STD = (58.395, 57.12, 57.375)
@@ -49,3 +50,13 @@ class ModelSpec:
     """The height of the network's input is a multiple of this, px."""
     foreign: ForeignSpec | None = None
     """Set where `backbone` is `foreign`: the file then holds only a head."""
+
+
+def unknown_keys(written: Mapping[str, Any]) -> list[str]:
+    """Keys of a spec as it was written, nested ones by their path, that no `ModelSpec` has."""
+    foreign = written.get("foreign")
+    inside = foreign if isinstance(foreign, Mapping) else {}
+    known, known_inside = ({field.name for field in fields(kind)} for kind in (ModelSpec, ForeignSpec))
+    return [*(key for key in written if key not in known)] + [
+        f"foreign.{key}" for key in inside if key not in known_inside
+    ]

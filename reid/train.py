@@ -36,6 +36,7 @@ from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, load_t
 from reid.foreign import ForeignMismatch
 from reid.initialise import InitialWeightsMismatch, begin
 from reid.masks import MaskMissing
+from reid.model import FPROutput
 from reid.objective import Judged, loss_terms
 from reid.optimiser import make_optimiser, set_rates
 from reid.progress import AboveBar, progress_bar
@@ -187,8 +188,9 @@ def update(run: Run, batch: Batch, recipe: Recipe) -> dict[str, float]:
     run.trainee.train()
     kind, dtype = batch.people.device.type, DTYPES[recipe.precision]
     with torch.autocast(kind, dtype, enabled=dtype != torch.float32):
-        output, logits = run.trainee(*batch.inputs)
-    terms = loss_terms(Judged(output, logits.float(), batch, recipe))
+        named = run.trainee(*batch.inputs)
+    check_finite(named.output)
+    terms = loss_terms(Judged(named, batch, recipe))
     factors = msgspec.structs.asdict(recipe.losses)
     loss = torch.stack([factors[name] * term for name, term in terms.items()]).sum()
     values = {"loss": float(loss.detach()), **{name: float(term.detach()) for name, term in terms.items()}}
@@ -204,6 +206,18 @@ def update(run: Run, batch: Batch, recipe: Recipe) -> dict[str, float]:
     run.scaler.step(run.optimiser)
     run.scaler.update()
     return {STEPS: 1, **values}
+
+
+def check_finite(output: FPROutput) -> None:
+    """Refuse what no distance can be computed of.
+
+    Raises:
+        TrainingDiverged: cells, foreground or pooled vectors are no numbers.
+    """
+    given = {"cells": output.cells, "foreground": output.foreground, "pooled vectors": output.pooled}
+    broken = [name for name, value in given.items() if not value.isfinite().all()]
+    if broken:
+        raise TrainingDiverged(f"the network's {', '.join(broken)} are no numbers")
 
 
 def remaining(batches: Batches, step: int, loaders: int) -> DataLoader[Batch]:
@@ -254,6 +268,10 @@ def main(
     steps: Annotated[
         int | None, typer.Option(min=0, help="Instead of the recipe's; 0: only what training begins as.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE instead of the recipe's: losses.foreground=0.2."),
+    ] = None,
     hours: Annotated[
         float | None, typer.Option(help="Stop after this long, the schedule fitted to it.")
     ] = None,
@@ -273,7 +291,7 @@ def main(
     folder = out or Path("work") / recipe.stem
     stopped = stop_on_signals()
     try:
-        chosen = load_recipe(recipe)
+        chosen = load_recipe(recipe, changes or ())
         if steps is not None:
             chosen = msgspec.structs.replace(chosen, steps=steps)
         weights = train(
@@ -287,8 +305,8 @@ def main(
             stopped=stopped,
         )
     except EXPECTED as error:
-        log.error("%s", one_line(error))
-        raise typer.Exit(1) from error
+        log.error("error: %s", one_line(error))
+        raise typer.Exit(2) from error
     if stopped():
         log.info("stopped; --resume goes on from %s", folder / CHECKPOINT)
         raise typer.Exit(STOPPED)

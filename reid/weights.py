@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from reid.model import ForeignHead, FPRNet
-from reid.spec import ModelSpec
+from reid.spec import ModelSpec, unknown_keys
 
 FORMAT = "fpr-1"
 
@@ -72,10 +73,25 @@ def load_weights(path: Path) -> FPRNet | ForeignHead:
     spec = read_notes(path).spec
     try:
         model = FPRNet(spec) if spec.foreign is None else ForeignHead(spec)
-        model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+        found = {name: value.float() for name, value in load_file(path).items()}
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{path}: not the weights its own notes describe: {first_line(error)}") from error
+    differing = differences(found, model.state_dict())
+    if differing:
+        raise WeightsError(f"{path}: not the weights its own notes describe: {differing[0]}")
+    model.load_state_dict(found)
     return model.eval()
+
+
+def differences(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
+    """Each tensor whose shape is not the expected one, as `NAME there SHAPE, by its spec SHAPE`."""
+    shapes = {
+        name: [str(tuple(state[name].shape)) if name in state else "missing" for state in (found, expected)]
+        for name in {**expected, **found}
+    }
+    return [
+        f"{name} there {there}, by its spec {here}" for name, (there, here) in shapes.items() if there != here
+    ]
 
 
 def read_notes(path: Path) -> WeightsNotes:
@@ -90,6 +106,9 @@ def read_notes(path: Path) -> WeightsNotes:
             f"{path}: not weights of reid.train (format {notes.get('format')!r}, needs {FORMAT!r})"
         )
     try:
+        unknown = unknown_keys(json.loads(notes["spec"]))
+        if unknown:
+            raise ValueError(f"unknown {', '.join(unknown)}")
         return WeightsNotes(
             spec=msgspec.json.decode(notes["spec"], type=ModelSpec),
             recipe=json.loads(notes["recipe"]),

@@ -45,7 +45,7 @@ def refusal(tmp_path: Path, people: Path) -> str:
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 1 and "Traceback" not in ran.stderr, ran.stderr
+    assert ran.returncode == 2 and "Traceback" not in ran.stderr, ran.stderr
     return ran.stderr.rstrip().splitlines()[-1]
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from reid.calibrate import (
     Tracklet,
@@ -13,6 +17,7 @@ from reid.calibrate import (
     expected_calibration_error,
     fit,
     heldout_tracklets,
+    main,
     seen_without,
 )
 from reid.datasets import Sample
@@ -32,6 +37,16 @@ def tracklets(people: int, noise: float) -> list[Tracklet]:
             )
             found.append(Tracklet(person, camera, "made/test", [crop, crop]))
     return found
+
+
+def test_missing_data_and_weights_are_one_line_each(tmp_path: Path) -> None:
+    command = typer.Typer()
+    command.command()(main)
+    shipped = Path(__file__).parents[2] / "weights/fpr_small.safetensors"
+    for weights in (tmp_path / "none.safetensors", shipped):
+        result = CliRunner().invoke(command, ["--weights", str(weights), "--root", str(tmp_path)])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith("error: ") and "no such" in result.stderr
 
 
 def test_people_who_differ_are_linked_and_new_ones_are_not() -> None:

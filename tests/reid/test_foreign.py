@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,17 @@ def test_a_cache_of_maps_holds_every_view_and_what_covers_it(network: Path, tmp_
     assert cached.maps.shape == (len(samples), 3, 24, 8, 4)
     assert (cached.visible[:, 0] == 1).all() and (cached.visible[:, 1].min((1, 2)) < 0.5).all()
     assert (cached.foreground <= cached.visible + 1e-3).all()
+
+
+def test_without_occlusion_no_view_is_covered_and_caches_with_it_are_stale(
+    network: Path, tmp_path: Path
+) -> None:
+    covered, samples = cached_recipe(tmp_path), tiny_samples()
+    bare = msgspec.structs.replace(covered, occlusion=0)
+    list(write_maps(samples, ForeignNetwork(network, FOREIGN, BOX), bare))
+    assert (load_maps(samples, bare).visible == 1).all()
+    with pytest.raises(MapsStale):
+        load_maps(samples, covered)
 
 
 def test_a_cache_of_other_crops_or_of_another_map_is_stale(network: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -65,6 +66,14 @@ def test_curves_are_drawn_from_a_sweeps_json(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0
     assert cv2.imread(str(tmp_path / "c.png")) is not None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": []}', '{"sweep": "beta", "rows": [{"beta": "1"}]}'])
+def test_what_is_no_sweep_is_one_line_with_its_name(text: str, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text(text)
+    options = ["curves", str(tmp_path / "other.json"), "--out", str(tmp_path / "c.png")]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 2 and "other.json: not what" in result.stderr
 
 
 def test_a_folder_without_crops_is_one_line(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_half_precision_trains_behind_a_loss_scaler(tmp_path: Path) -> None:
         ("map_cache: {network: a.xml, folder: b}", "go together"),
         ("sizes: [{height: 512, width: 128, share: 1}]", "larger than model.box"),
         ("losses: {identity: 0}", "nothing to learn"),
+        ("model: {widht: 2}", r"model\.widht"),
     ],
 )
 def test_a_recipe_that_cannot_be_meant_is_refused_by_its_key(
@@ -117,3 +118,40 @@ def test_a_recipe_that_cannot_be_meant_is_refused_by_its_key(
     path.write_bytes(msgspec.yaml.encode(lines))
     with pytest.raises(RecipeError, match=named):
         load_recipe(path)
+
+
+def test_a_misspelt_key_inside_the_foreign_network_is_refused_too() -> None:
+    with pytest.raises(RecipeError, match=r"unknown model\.foreign\.colour"):
+        load_recipe(CONFIGS / "head_on_map.yaml", ["model.foreign.colour=rgb"])
+
+
+def test_a_recipe_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("terms: [a\nb: c: d\n")
+    with pytest.raises(RecipeError, match=r"recipe\.yaml: while parsing") as refused:
+        load_recipe(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_change_replaces_one_key_and_leaves_the_others() -> None:
+    path = CONFIGS / "head_on_map.yaml"
+    recipe = load_recipe(path, ["losses.foreground=0.2", "occlusion=0", "map_cache.folder=work/bare"])
+    cache = load_recipe(path).map_cache
+    assert cache is not None and recipe.map_cache == msgspec.structs.replace(cache, folder="work/bare")
+    assert (recipe.losses.foreground, recipe.losses.fpr_triplet, recipe.occlusion) == (0.2, 2.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("occlusion", "not KEY=VALUE"),
+        ("=1", "not KEY=VALUE"),
+        ("seed.more=1", "not KEY=VALUE"),
+        ("losses.foregrund=1", "foregrund"),
+        ("occlusion=2", "occlusion"),
+        ("data=[a", "while parsing"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_refused_like_a_recipe(change: str, named: str) -> None:
+    with pytest.raises(RecipeError, match=named):
+        load_recipe(CONFIGS / "head_on_map.yaml", [change])

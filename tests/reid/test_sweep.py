@@ -8,13 +8,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from reid.baselines import CellGrid
 from reid.benchmarks import Benchmark
 from reid.embeddings import Embeddings
+from reid.model import FPRNet
 from reid.samples import Sample
+from reid.spec import ModelSpec
 from reid.sweep import Parameter, SweepError, at_levels, at_ridge, level_choices, sweep, with_levels
+from reid.weights import save_weights
 
 GRID = CellGrid((2, 4), 4, 4)  # 2x2 + 1x1 cells
 
@@ -75,6 +79,18 @@ def test_every_ridge_gives_a_point() -> None:
 def test_beta_wants_one_file() -> None:
     with pytest.raises(SweepError, match="beta needs one weights file, got 2"):
         sweep(Parameter.BETA, MADE, [Path("a"), Path("b")], backbone=None, folder=None)
+
+
+def test_alpha_and_tau_have_a_point_for_each_file_in_the_order_of_their_values(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = FPRNet(ModelSpec(width=0.5))
+    for number, value in enumerate((0.5, 0.0, 0.02)):
+        recipe = {"losses": {"foreground": value}, "foreground_threshold": value}
+        save_weights(tmp_path / f"{number}.safetensors", net, recipe=recipe, terms="")
+    files = sorted(tmp_path.iterdir())
+    for parameter in (Parameter.ALPHA, Parameter.TAU):
+        points = sweep(parameter, MADE, files, backbone=None, folder=tmp_path / "cache")
+        assert [point.value for point in points] == ["0", "0.02", "0.5"]
 
 
 def test_alpha_wants_weights_whose_recipe_states_it() -> None:

@@ -19,7 +19,7 @@ from reid.batches import TrainingBatches
 from reid.checkpoints import CHECKPOINT, CheckpointMismatch
 from reid.curves import cut_log
 from reid.initialise import InitialWeightsMismatch, begin, initialise
-from reid.model import FPRNet
+from reid.model import FPRNet, FPROutput
 from reid.objective import TERMS
 from reid.optimiser import make_optimiser, set_rates
 from reid.progress import AboveBar, progress_bar
@@ -27,6 +27,7 @@ from reid.recipe import CropSize, LossWeights, Optimiser
 from reid.spec import ModelSpec
 from reid.teacher import TeacherStale, load_cache
 from reid.train import TrainingDiverged, begin_run, stop_on_signals, update
+from reid.trainee import foreground_mean
 from reid.weights import load_weights, read_notes
 from tests.reid.tiny_training import run, tiny_batches, tiny_recipe, tiny_samples, tiny_teacher
 
@@ -103,13 +104,23 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Pa
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
+def test_weights_that_are_no_numbers_stop_the_run_before_a_distance_is_asked_for(tmp_path: Path) -> None:
+    batches = tiny_batches(tiny_recipe(), tmp_path)
+    trainee = begin(batches.recipe, batches, NOWHERE)
+    with torch.no_grad():
+        trainee.net.reduction.weight[0, 0] = np.nan
+    with pytest.raises(TrainingDiverged, match=r"step 0: .*cells.*diverged\.safetensors"):
+        run(batches, tmp_path, trainee=trainee)
+    assert (tmp_path / "diverged.safetensors").is_file()
+
+
 def test_what_is_missing_is_one_line_on_the_command_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "reid.train", str(CONFIGS / "fpr_small.yaml"), "--out", str(tmp_path)]
     environment = {**os.environ, "SHARED_DATA": str(tmp_path)}
     ran = subprocess.run(
         command, cwd=CONFIGS.parents[1], env=environment, capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "no such folder or archive" in ran.stderr and "Traceback" not in ran.stderr
 
 
@@ -169,6 +180,23 @@ def test_a_damaged_checkpoint_is_refused(batches: TrainingBatches, tmp_path: Pat
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
     with pytest.raises(CheckpointMismatch, match=r"not a checkpoint of reid\.train"):
         run(batches, tmp_path, resume=True)
+
+
+def test_the_foreground_mean_counts_only_cells_that_show_the_person() -> None:
+    cells, logits = torch.randn(2, 5, 8), torch.full((2, 5), -60.0)
+    logits[:, 3] = 60
+    nothing = torch.zeros(2, 0)
+    output = FPROutput(cells, logits, pooled=nothing, map=nothing, map_foreground=nothing)
+    assert torch.allclose(foreground_mean(output), cells[:, 3], atol=1e-6)
+
+
+def test_identities_on_the_foreground_teach_generator_and_reduction(batches: TrainingBatches) -> None:
+    recipe = tiny_recipe(losses=LossWeights(foreground_identity=1.0))
+    a_run = begin_run(begin(recipe, batches, NOWHERE), recipe, torch.device("cpu"))
+    losses = [update(a_run, batches[0], recipe)["foreground_identity"] for _ in range(6)]
+    assert losses[-1] < losses[0]
+    net = a_run.trainee.net
+    assert net.foreground.weight.grad.abs().sum() > 0 and net.reduction.weight.grad.abs().sum() > 0
 
 
 def test_every_weight_of_the_loss_has_its_term() -> None:

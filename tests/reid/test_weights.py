@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from reid.model import FPRNet
 from reid.spec import ModelSpec
@@ -85,4 +86,25 @@ def test_weights_that_contradict_their_notes_are_refused(saved: Path) -> None:
 
     write(saved, {"a": torch.zeros(2)}, read_metadata(saved))
     with pytest.raises(WeightsError, match="not the weights its own notes describe"):
+        load_weights(saved)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"cell_channels": 64}, r"reduction\.weight there \(112, \d+\), by its spec \(64, \d+\)"),
+        ({"cell_channels": None}, r"reduction\.weight there \(112, \d+\), by its spec missing"),
+        ({"widht": 2}, "notes of another version: unknown widht"),
+        ({"backbone": "vit"}, "notes of another version: Invalid enum value 'vit'"),
+    ],
+)
+def test_weights_of_another_spec_say_what_differs(
+    saved: Path, changed: dict[str, object], message: str
+) -> None:
+    from reid.weights import read_metadata, write
+
+    notes = read_metadata(saved)
+    spec = json.dumps({**json.loads(notes["spec"]), **changed})
+    write(saved, load_file(saved), {**notes, "spec": spec})
+    with pytest.raises(WeightsError, match=message):
         load_weights(saved)
