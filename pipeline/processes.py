@@ -107,11 +107,11 @@ def run_processes(
     context = open_context()
     progress = Receiver(context, run.folder, PROGRESS)
     try:
-        for name in ("reid", "match"):
-            start_shared(run, name)
-        for number, share in enumerate(shares):
-            start_camera_worker(run, f"camera-worker-{number}", share)
         with interruptible(run):
+            for name in ("reid", "match"):
+                start_shared(run, name)
+            for number, share in enumerate(shares):
+                start_camera_worker(run, f"camera-worker-{number}", share)
             watch(run, context, progress)
         return not run.stop.is_set()
     finally:
