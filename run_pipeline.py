@@ -115,7 +115,9 @@ def people(db: Database, version: Version = None, json: Json = False) -> None:
 def tracks(
     db: Database,
     camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, or seconds.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, 2026-01-31 (0:00 UTC), or seconds.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--to", help="The same.")] = None,
     version: Version = None,
     json: Json = False,

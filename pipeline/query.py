@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, func, select
 
-from pipeline.config import nearest
+from pipeline.config_words import nearest
 from pipeline.database import StoreError
 from pipeline.match import SightingState
 from pipeline.rows import pages

@@ -30,7 +30,7 @@ from pipeline.lines import (
 from pipeline.phrases import count_text, time_text
 from pipeline.query import parse_person, people, recordings, tracks
 from pipeline.store import open_store
-from pipeline.times import parse_time, with_utc
+from pipeline.times import parse_span, with_utc
 from pipeline.versions import versions
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ def show_tracks(
     version: int | None = None,
     json: bool = False,
 ) -> None:
-    """Print every tracklet of a camera (None: of all) in view between two times, as `times.parse_time` reads.
+    """Print every tracklet of a camera (None: of all) in view between two times, as `times.parse_span` reads.
 
     Raises:
         UnknownCameraError, TimeSyntaxError, StoreError: see there.
     """
-    limits = {"from_ns": parse_time(since) if since else None, "to_ns": parse_time(until) if until else None}
+    from_ns, to_ns = parse_span(since, until)
     with open_store(database) as store:
-        found = tracks(store, camera=camera, version=version, **limits)
+        found = tracks(store, camera=camera, version=version, from_ns=from_ns, to_ns=to_ns)
     if json:
         print_json(out, {"tracks": found})
         return
