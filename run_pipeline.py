@@ -108,7 +108,8 @@ def people(db: Database, version: Version = None, json: Json = False) -> None:
     """Everybody in the database: cameras, first and last seen, how certain."""
     from pipeline.show import show_people
 
-    show_people(db, out, version=version, json=json)
+    found = show_people(db, out, version=version, json=json)
+    raise typer.Exit(0 if found else 1)
 
 
 @query.command()
@@ -125,7 +126,8 @@ def tracks(
     """Every tracklet in view between two times."""
     from pipeline.show import show_tracks
 
-    show_tracks(db, out, camera=camera, since=since, until=until, version=version, json=json)
+    found = show_tracks(db, out, camera=camera, since=since, until=until, version=version, json=json)
+    raise typer.Exit(0 if found else 1)
 
 
 @query.command()
