@@ -108,14 +108,17 @@ def people(db: Database, version: Version = None, json: Json = False) -> None:
     """Everybody in the database: cameras, first and last seen, how certain."""
     from pipeline.show import show_people
 
-    show_people(db, out, version=version, json=json)
+    found = show_people(db, out, version=version, json=json)
+    raise typer.Exit(0 if found else 1)
 
 
 @query.command()
 def tracks(
     db: Database,
     camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, or seconds.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, 2026-01-31 (0:00 UTC), or seconds.")
+    ] = None,
     until: Annotated[str | None, typer.Option("--to", help="The same.")] = None,
     version: Version = None,
     json: Json = False,
@@ -123,7 +126,8 @@ def tracks(
     """Every tracklet in view between two times."""
     from pipeline.show import show_tracks
 
-    show_tracks(db, out, camera=camera, since=since, until=until, version=version, json=json)
+    found = show_tracks(db, out, camera=camera, since=since, until=until, version=version, json=json)
+    raise typer.Exit(0 if found else 1)
 
 
 @query.command()

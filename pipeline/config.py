@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +12,12 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from pipeline.config_words import explain, nearest, yaml_problem
+
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
-Name = Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$")]
+Name = Annotated[str, Meta(pattern=r"^(?!\.+\Z)[\w.-]{1,64}\Z")]
 
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -237,7 +238,7 @@ def load_config(path: Path) -> Config:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: not YAML: {yaml_problem(error)}") from error
     try:
         config = parse_config(tree)
     except ConfigError as error:
@@ -263,7 +264,8 @@ def parse_config(tree: Any) -> Config:
     try:
         config = msgspec.convert(tree or {}, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(explain(str(error))) from error
+        raise ConfigError(explain(str(error), Config)) from error
+    check_names(config.cameras, "give each a name of its own")
     check_cameras(config.cameras)
     check_transit(config)
     return config
@@ -276,6 +278,7 @@ def config_for_sources(sources: list[str]) -> Config:
         ConfigError: two sources share a name.
     """
     cameras = tuple(CameraConfig(name=camera_name(source), source=source) for source in sources)
+    check_names(cameras, "name them in a configuration file")
     check_cameras(cameras)
     return Config(cameras=cameras)
 
@@ -298,7 +301,8 @@ def camera_name(source: str) -> str:
         stem = url.path.rstrip("/").rpartition("/")[2] or url.hostname or ""
     else:
         stem = Path(source).resolve().stem
-    return re.sub(r"[^\w.-]", "-", stem)[:64] or "camera"
+    name = re.sub(r"[^\w.-]", "-", stem)[:64]
+    return name if name.strip(".") else "camera"
 
 
 def resolve_source(source: str, folder: Path) -> str:
@@ -307,15 +311,19 @@ def resolve_source(source: str, folder: Path) -> str:
     return source if whole else str(folder / source)
 
 
+def check_names(cameras: tuple[CameraConfig, ...], advice: str) -> None:
+    """Refuse names used twice, saying what to do about it."""
+    names = [camera.name for camera in cameras]
+    for name in names:
+        if names.count(name) > 1:
+            sources = [c.source.rpartition("@")[2] or str(c.url_env) for c in cameras if c.name == name]
+            raise ConfigError(f"{len(sources)} cameras are named {name!r} ({', '.join(sources)}): {advice}")
+
+
 def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
-    """Refuse names used twice, overlaps with unknown cameras and times without an offset."""
+    """Refuse overlaps with unknown cameras, times without an offset and sources that cannot be meant."""
     names = [camera.name for camera in cameras]
     for camera in cameras:
-        if names.count(camera.name) > 1:
-            sources = ", ".join(c.source.rpartition("@")[2] for c in cameras if c.name == camera.name)
-            raise ConfigError(
-                f"two sources are named {camera.name!r} ({sources}): name them in a config file"
-            )
         for other in camera.overlaps:
             if other not in names:
                 raise ConfigError(
@@ -342,34 +350,6 @@ def check_transit(config: Config) -> None:
         for name in hop:
             if name not in names:
                 raise ConfigError(f"matcher.transit[{place}]: no camera {name!r}{nearest(name, names)}")
-
-
-def explain(message: str) -> str:
-    """msgspec's message with the dotted path first and, for an unknown key, the nearest valid one."""
-    text, _, path = message.partition(" - at ")
-    dotted = re.sub(r"^\$\.?", "", path.strip("`")) or "top level"
-    unknown = re.search(r"unknown field `(.+?)`", text)
-    if not unknown:
-        return f"{dotted}: {text[0].lower()}{text[1:]}"
-    key = unknown.group(1)
-    valid = list(struct_at(dotted).__struct_fields__)
-    return f"{dotted}: unknown key {key!r}{nearest(key, valid)}"
-
-
-def struct_at(dotted: str) -> type[msgspec.Struct]:
-    """The struct that a dotted path such as `cameras[0]` leads to."""
-    if dotted.startswith("cameras["):
-        return CameraConfig
-    if dotted.startswith("matcher.transit["):
-        return TransitConfig
-    field = {f.name: f.type for f in msgspec.structs.fields(Config)}.get(dotted, Config)
-    return field if isinstance(field, type) else Config
-
-
-def nearest(word: str, valid: list[str]) -> str:
-    """' (did you mean X?)', or the list of all valid words."""
-    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else f" (valid: {', '.join(sorted(valid))})"
 
 
 def utc(time_ns: int) -> datetime:

@@ -105,3 +105,12 @@ def piece(embedded: TrackletEmbedded, start: int, end: int, number: int | None) 
 def cut_off(key: TrackletKey, number: int) -> TrackletKey:
     """The key of a piece that is no longer part of its track: negative, readable, used by no other."""
     return TrackletKey(key.recording, -(key.track * 10**6 + key.part * 10 + number), key.part)
+
+
+def track_text(track: int, part: int) -> str:
+    """A track as people read it: '14', its second part '14.1', pieces cut off that '14.1a' and '14.1b'."""
+    letter = ""
+    if track < 0:
+        letter = chr(ord("a") + -track % 10)
+        track = (-track - part * 10) // 10**6
+    return f"{track}{f'.{part}' if part else ''}{letter}"

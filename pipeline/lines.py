@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from pipeline.journey import Journey, Visit
+from pipeline.jumps import track_text
 from pipeline.phrases import certainty_text, count_text, end_text, gap_text, span_text, time_text
 from pipeline.query import Person, RecordingSummary, Sighted
 
@@ -44,7 +45,9 @@ def sighted_row(seen: Sighted) -> list[Text]:
     """A tracklet's line."""
     return [
         Text(seen.camera),
-        Text(f"{seen.track}.{seen.part}" if seen.part else str(seen.track)),
+        Text(str(seen.recording), justify="right"),
+        Text(f"t{seen.tracklet}"),
+        Text(track_text(seen.track, seen.part)),
         Text(time_text(seen.start_ns, clock_known=seen.clock_known)),
         Text(end_text(seen.start_ns, seen.end_ns, clock_known=seen.clock_known)),
         Text(f"{seen.first_frame}-{seen.last_frame}"),
@@ -74,22 +77,29 @@ def visit_lines(visit: Visit) -> list[Text]:
 
 
 def recording_row(summary: RecordingSummary, *, new: bool) -> list[Text]:
-    """A recording's line."""
+    """A recording's line; what its message says has no room in it."""
     numbers = (summary.frames, summary.detected, summary.tracklets, summary.people)
     return [
         Text(summary.camera),
         Text(summary.state, style=STATE_STYLES.get(summary.state, "green")),
         *(Text(str(number), justify="right") for number in numbers),
-        Text(summary.message if new else "read before"),
+        Text("" if new else "read before"),
     ]
 
 
+def linked_text(summaries: Sequence[RecordingSummary], people: int, across: int) -> str:
+    """Who was seen in these recordings, and how many of the tracklets show somebody who was seen before."""
+    tracklets, linked = sum(s.tracklets for s in summaries), sum(s.linked for s in summaries)
+    who = f"{count_text(people, 'person', 'people')} seen by these cameras, {across} of them by several"
+    return f"{who}; {linked} of {count_text(tracklets, 'tracklet')} linked to somebody seen before"
+
+
 def speed_text(report: RunReport) -> str:
-    """How long it took, and where the time went."""
+    """How long it took, and in which stages the processes worked, which they do side by side."""
     stages = ", ".join(f"{name} {span_text(s)}" for name, s in report.stage_s.items())
     took = f"{span_text(report.source_s)} of video in {span_text(report.wall_s)}"
     speed = f"{report.source_s / max(report.wall_s, 1e-9):.1f} x real time"
-    return f"{took} ({speed}){': ' if stages else ''}{stages}"
+    return f"{took} ({speed}){'; work in all processes: ' if stages else ''}{stages}"
 
 
 def check_row(check: CameraCheck) -> list[Text]:

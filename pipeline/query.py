@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 
-from pipeline.config import nearest
+from pipeline.config_words import nearest
 from pipeline.database import StoreError
 from pipeline.match import SightingState
 from pipeline.rows import pages
@@ -107,6 +107,8 @@ class RecordingSummary(msgspec.Struct, frozen=True):
     tracklets: int
     people: int
     message: str
+    linked: int
+    """Tracklets filed under somebody seen before."""
 
 
 def people(store: Store, *, version: int | None = None, among: Sequence[int] | None = None) -> list[Person]:
@@ -250,10 +252,10 @@ def recordings(
     """What became of these recordings (None: of all), by camera and number."""
     claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == chosen(store, version))
     counts = (func.count(Tracklet.id), func.count(SightingRow.identity.distinct()))
+    linked = func.count(case((SightingRow.state != "new", 1)))
     state = (Recording.state, Recording.frames, Recording.detected)
-    query: AnySelect = select(
-        Recording.id, Recording.run, Camera.name, Recording.source, *state, *counts, Recording.message
-    )
+    whence = (Recording.id, Recording.run, Camera.name, Recording.source)
+    query: AnySelect = select(*whence, *state, *counts, Recording.message, linked)
     query = query.join(Camera).outerjoin(Tracklet, Tracklet.recording == Recording.id)
     query = query.outerjoin(SightingRow, claim).group_by(Recording.id, Camera.name)
     wanted = [query] if ids is None else [query.where(Recording.id.in_(page)) for page in pages(ids)]

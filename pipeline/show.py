@@ -21,6 +21,7 @@ from pipeline.lines import (
     check_row,
     found_row,
     journey_title,
+    linked_text,
     person_row,
     recording_row,
     sighted_row,
@@ -30,7 +31,7 @@ from pipeline.lines import (
 from pipeline.phrases import count_text, time_text
 from pipeline.query import parse_person, people, recordings, tracks
 from pipeline.store import open_store
-from pipeline.times import parse_time, with_utc
+from pipeline.times import parse_span, with_utc
 from pipeline.versions import versions
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def show_versions(database: str, out: Console, *, json: bool = False) -> None:
     print_table(out, table, empty="nobody has been identified yet")
 
 
-def show_people(database: str, out: Console, *, version: int | None = None, json: bool = False) -> None:
-    """Print everybody in the database.
+def show_people(database: str, out: Console, *, version: int | None = None, json: bool = False) -> int:
+    """Print everybody in the database; how many that are.
 
     Raises:
         StoreError: the database cannot be read.
@@ -70,13 +71,14 @@ def show_people(database: str, out: Console, *, version: int | None = None, json
         found = people(store, version=version)
     if json:
         print_json(out, {"people": found})
-        return
+        return len(found)
     table = plain_table(
         "person", "cameras", "first seen (UTC)", "last seen", "in view", "tracklets", "certainty"
     )
     for person in found:
         table.add_row(*person_row(person))
     print_table(out, table, empty="nobody was found")
+    return len(found)
 
 
 def show_tracks(
@@ -88,22 +90,28 @@ def show_tracks(
     until: str | None = None,
     version: int | None = None,
     json: bool = False,
-) -> None:
-    """Print every tracklet of a camera (None: of all) in view between two times, as `times.parse_time` reads.
+) -> int:
+    """Print every tracklet of a camera (None: of all) in view between two times; how many that are.
+
+    The times are as `times.parse_span` reads them.
 
     Raises:
         UnknownCameraError, TimeSyntaxError, StoreError: see there.
     """
-    limits = {"from_ns": parse_time(since) if since else None, "to_ns": parse_time(until) if until else None}
+    from_ns, to_ns = parse_span(since, until)
     with open_store(database) as store:
-        found = tracks(store, camera=camera, version=version, **limits)
+        found = tracks(store, camera=camera, version=version, from_ns=from_ns, to_ns=to_ns)
     if json:
         print_json(out, {"tracks": found})
-        return
-    table = plain_table("camera", "track", "from (UTC)", "to", "frames", "confidence", "person", "certainty")
+        return len(found)
+    several = len({seen.recording for seen in found}) > len({seen.camera for seen in found})
+    columns = ("tracklet", "track", "from (UTC)", "to", "frames", "conf.", "person", "certainty")
+    table = plain_table("camera", *(["recording"] if several else []), *columns)
     for seen in found:
-        table.add_row(*sighted_row(seen))
+        place, number, *rest = sighted_row(seen)
+        table.add_row(place, *([number] if several else []), *rest)
     print_table(out, table, empty="nobody was in view")
+    return len(found)
 
 
 def show_journey(
@@ -184,10 +192,13 @@ def show_run(report: RunReport, database: str, out: Console, *, json: bool = Fal
     table = plain_table("camera", "state", "frames", "detected", "tracklets", "people", "")
     for summary in summaries:
         table.add_row(*recording_row(summary, new=summary.camera in report.ended))
-    for name, message in sorted(report.failed.items()):
-        table.add_row(Text(name), Text("failed", style="red"), "", "", "", "", Text(message))
+    for name in sorted(report.failed):
+        table.add_row(Text(name), Text("failed", style="red"))
     print_table(out, table, empty="nothing was read")
-    out.print(Text(f"{count_text(len(found), 'person', 'people')}, {across} of them in several cameras"))
+    said = {s.camera: s.message for s in summaries if s.message and s.camera in report.ended}
+    for name, message in sorted({**said, **report.failed}.items()):
+        out.print(Text(f"{name}: {message}", style="red" if name in report.failed else "yellow"))
+    out.print(Text(linked_text(summaries, len(found), across)))
     if report.source_s:
         out.print(Text(speed_text(report)))
 
@@ -254,7 +265,7 @@ def bars_on(console: Console) -> Progress:
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without frames, whose cells are never cut."""
+    """A table without frames; `fitted` says how wide it is."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=True)
@@ -262,12 +273,48 @@ def plain_table(*columns: str) -> Table:
 
 
 def print_table(out: Console, table: Table, *, empty: str) -> None:
-    """Print a table, wider than the terminal if need be, or what an empty one means."""
+    """Print a table, or what an empty one means."""
     if not table.row_count:
         out.print(Text(empty))
         return
-    table.width = Measurement.get(out, out.options.update(max_width=MAX_COLUMNS), table).maximum
-    out.print(table, crop=False, soft_wrap=False)
+    out.print(fitted(table, out), crop=False, soft_wrap=False)
+
+
+def fitted(table: Table, out: Console) -> Table:
+    """The table as wide as its cells, so that none is cut; on a terminal that is narrower they are folded."""
+    wide = out.options.update(max_width=MAX_COLUMNS)
+    table.width = Measurement.get(out, wide, table).maximum
+    if not out.is_terminal or table.width <= out.width:
+        return table
+    table.width, table.padding = out.width, (0, 0, 0, 0)
+    sizes = [
+        [Measurement.get(out, wide, cell) for cell in (column.header, *column.cells)]
+        for column in table.columns
+    ]
+    most = [max(size.maximum for size in column) for column in sizes]
+    words = [max(size.minimum for size in column) for column in sizes]
+    widths = folded_widths(most, words, room=out.width - len(sizes) + 1)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.no_wrap, column.overflow, column.width = False, "fold", width
+    return table
+
+
+def folded_widths(most: Sequence[int], words: Sequence[int], *, room: int) -> list[int]:
+    """Widths of columns that fill a room: which could fold most gives first, and words are cut last.
+
+    Args:
+        most: characters of the longest cell of each column.
+        words: characters of the longest word of each.
+        room: characters for all of them; less than one for each is not reached.
+    """
+    widths = list(most)
+    for least in (words, [1] * len(widths)):
+        while sum(widths) > room:
+            spare = [width - floor for width, floor in zip(widths, least, strict=True)]
+            if max(spare) <= 0:
+                break
+            widths[spare.index(max(spare))] -= 1
+    return widths
 
 
 def print_json(out: Console, value: Any) -> None:

@@ -146,5 +146,5 @@ def parse_tracklet(text: str) -> int:
     """
     match = re.fullmatch(r"\s*t?(\d{1,18})\s*", text, re.IGNORECASE)
     if not match:
-        raise CorrectionError(f"{text!r} is not a tracklet: give a number such as t12 (see `journey --json`)")
+        raise CorrectionError(f"{text!r} is not a tracklet: give a number such as t12 (see `query tracks`)")
     return int(match.group(1))

@@ -13,7 +13,7 @@ from rich.text import Text
 from pipeline.database import now_ns
 from pipeline.messages import CameraHealth
 from pipeline.phrases import span_text
-from pipeline.show import plain_table, print_json, print_table
+from pipeline.show import fitted, plain_table, print_json, print_table
 from pipeline.status import DEAD_NS, CameraStatus, Status, StatusError, read_status
 
 STATE_STYLE = {
@@ -58,10 +58,10 @@ def follow(
     database: str, status: Status, out: Console, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
     """Redraw the table until the run ends."""
-    with Live(status_table(status, now_ns()), console=out, auto_refresh=False) as live:
+    with Live(fitted(status_table(status, now_ns()), out), console=out, auto_refresh=False) as live:
         while True:
             try:
-                live.update(status_table(read_status(database), now_ns()), refresh=True)
+                live.update(fitted(status_table(read_status(database), now_ns()), out), refresh=True)
                 sleep(REDRAW_S)
             except (StatusError, KeyboardInterrupt):
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -18,7 +18,9 @@ class TimeSyntaxError(StoreError):
 
 
 def parse_time(text: str) -> int:
-    """UTC epoch ns of an ISO time; seconds are those since the start of a recording without a clock.
+    """UTC epoch ns of an ISO time, or of midnight in UTC where it is a mere date.
+
+    Plain seconds are those since the start of a recording without a clock.
 
     Raises:
         TimeSyntaxError: neither, or before 1678 or after 2262.
@@ -36,12 +38,37 @@ def unlimited_time(text: str) -> int:
     except (ValueError, OverflowError):
         pass
     try:
-        time = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise TimeSyntaxError(f"{text!r} is not a time: write 2026-01-31T08:00:00Z, or seconds") from None
-    if time.tzinfo is None:
+        raise TimeSyntaxError(
+            f"{text!r} is not a time: write 2026-01-31T08:00:00Z, 2026-01-31, or seconds"
+        ) from None
+    if is_date(text):
+        moment = moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
         raise TimeSyntaxError(f"{text!r} has no UTC offset: write {text}Z or {text}+01:00")
-    return round(time.timestamp() * 1e6) * 1000
+    return round(moment.timestamp() * 1e6) * 1000
+
+
+def is_date(text: str) -> bool:
+    """Whether an ISO time is a day and no more."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_span(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """The limits of a question in UTC epoch ns, each None where it is not given.
+
+    Raises:
+        TimeSyntaxError: one is not a time, or they are reversed.
+    """
+    start_ns, end_ns = (None if text is None else parse_time(text) for text in (since, until))
+    if start_ns is not None and end_ns is not None and start_ns > end_ns:
+        raise TimeSyntaxError(f"--from {since} is later than --to {until}")
+    return start_ns, end_ns
 
 
 def with_utc(record: Any) -> Any:

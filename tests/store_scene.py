@@ -29,7 +29,7 @@ def tracklet(
     camera: str = "hall",
 ) -> TrackletEmbedded:
     """A tracklet of random pictures and cells that depend on its key alone."""
-    rng = np.random.default_rng((recording, track, part))
+    rng = np.random.default_rng((recording, abs(track), part))
     numbers = np.arange(round(start_s * FPS), round(start_s * FPS) + frames, dtype=np.int32)
     times = origin_ns + numbers.astype(np.int64) * (10**9 // FPS)
     boxes = np.float32([10, 20, 50, 120]) + rng.random((frames, 4), dtype=np.float32)

@@ -23,14 +23,35 @@ CAMERA = {"name": "door", "source": "door.mp4"}
             {"cameras": [{**CAMERA, "overlap": []}]},
             "cameras[0]: unknown key 'overlap' (did you mean 'overlaps'?)",
         ),
-        ({"cameras": [{**CAMERA, "rotation": 45}]}, "cameras[0].rotation: invalid enum value 45"),
-        ({"detector": {"size_px": 100}}, "detector.size_px: expected `int` that's a multiple of 32"),
+        ({"cameras": [{**CAMERA, "rotation": 45}]}, "cameras[0].rotation: 45 is not one of 0, 90, 180, 270"),
+        ({"cameras": [{**CAMERA, "rotation": "90"}]}, "cameras[0].rotation: write one of 0, 90, 180, 270"),
+        ({"cameras": [{**CAMERA, "transport": "tpc"}]}, "cameras[0].transport: 'tpc' is not one of tcp, udp"),
+        ({"detector": {"fps": "min"}}, "detector.fps: 'min' is not one of a number, max"),
+        ({"detector": {"fps": -1}}, "detector.fps: expected a number > 0"),
+        ({"detector": {"size_px": 100}}, "detector.size_px: expected a whole number that's a multiple of 32"),
+        (
+            {"cameras": [{**CAMERA, "name": "front door"}]},
+            "cameras[0].name: write letters, digits, . _ -, at",
+        ),
+        ({"cameras": [{**CAMERA, "name": ".."}]}, "cameras[0].name: write letters, digits"),
+        (
+            {"cameras": [{**CAMERA, "name": 3}]},
+            "cameras[0].name: expected text, got a whole number: put",
+        ),
+        ({"cameras": [{"source": "door.mp4"}]}, "cameras[0]: 'name' is missing"),
+        ({"cameras": [{**CAMERA, "start": "yesterday"}]}, "cameras[0].start: write a date, a time and a UTC"),
+        (
+            {"cameras": [{**CAMERA, "roi": [[0, 0], [640, 0], [640, 480]]}]},
+            "cameras[0].roi[1][0]: write fractions of width and height, 0 to 1",
+        ),
+        ([CAMERA], "top level: write `cameras:` on top"),
+        ({"cameras": ["door.mp4"]}, "cameras[0]: write a list, such as [{name:"),
         (
             {"cameras": [{**CAMERA, "overlaps": ["dor"]}]},
             "cameras.door.overlaps: no camera 'dor' (did you mean 'door'?)",
         ),
         ({"cameras": [{**CAMERA, "start": "2026-01-01T08:00:00"}]}, "cameras.door.start: add a UTC offset"),
-        ({"cameras": [CAMERA, CAMERA]}, "two sources are named 'door' (door.mp4, door.mp4)"),
+        ({"cameras": [CAMERA, CAMERA]}, "2 cameras are named 'door' (door.mp4, door.mp4): give each"),
         (
             {"cameras": [{**CAMERA, "roi": [[0, 0], [1, 1]]}]},
             "cameras.door.roi: a polygon needs at least 3 points",
@@ -58,6 +79,13 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path, text: str) -> None:
     assert "site.yaml" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_broken_yaml_is_found_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("cameras:\n  - name: a: b\n")
+    with pytest.raises(ConfigError, match=r"site.yaml: not YAML: line 2: mapping values are not allowed"):
+        load_config(path)
+
+
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_config(tmp_path / "none.yaml")
@@ -72,6 +100,10 @@ def test_bare_sources_are_named_after_their_stem_and_have_unknown_clocks() -> No
 def test_two_bare_sources_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"a/cam.mp4, b/cam.mp4"):
         config_for_sources(["a/cam.mp4", "b/cam.mp4"])
+
+
+def test_a_bare_source_is_never_named_by_dots_alone(tmp_path: Path) -> None:
+    assert config_for_sources([str(tmp_path / "..mp4")]).cameras[0].name == "camera"
 
 
 def test_the_default_file_holds_every_key_with_its_default() -> None:

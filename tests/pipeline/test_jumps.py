@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from pipeline.jumps import pieces
+from pipeline.jumps import cut_off, pieces, track_text
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 
 ANNA, BORIS, CLARA = np.eye(8)[:3]
@@ -53,3 +54,14 @@ def test_somebody_who_looks_a_little_like_everybody_is_not_cut_off() -> None:
 
 def test_a_tracklet_without_crops_is_left_alone() -> None:
     assert len(pieces(seen({}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("track", "part", "number", "text"), [(14, 0, 0, "14a"), (14, 3, 1, "14.3b"), (7, 123456, 8, "7.123456i")]
+)
+def test_a_piece_reads_as_its_track_with_a_letter(track: int, part: int, number: int, text: str) -> None:
+    assert track_text(cut_off(TrackletKey(1, track, part), number).track, part) == text
+
+
+def test_a_track_that_was_not_cut_reads_as_its_number() -> None:
+    assert track_text(14, 0) == "14" and track_text(14, 2) == "14.2"

@@ -26,7 +26,7 @@ from pipeline.query import (
 from pipeline.rows import jpeg_size
 from pipeline.schema import AuditEntry
 from pipeline.store import open_store
-from pipeline.times import TimeSyntaxError, iso, parse_time, with_utc
+from pipeline.times import TimeSyntaxError, iso, parse_span, parse_time, with_utc
 from tests.store_scene import EIGHT_NS, fill
 
 SECOND_NS = 10**9
@@ -149,6 +149,7 @@ def test_what_is_not_a_person_is_refused(written: str) -> None:
         ("2026-01-31T08:00:00Z", EIGHT_NS),
         ("2026-01-31T09:00:00.5+01:00", EIGHT_NS + SECOND_NS // 2),
         ("12.5", 12_500_000_000),
+        ("2026-01-31", EIGHT_NS - 8 * 3600 * SECOND_NS),
     ],
 )
 def test_a_time_is_iso_with_an_offset_or_seconds(written: str, time_ns: int) -> None:
@@ -173,6 +174,12 @@ def test_an_identity_version_that_is_not_there_is_refused(tmp_path: Path) -> Non
         pytest.raises(UnknownVersionError, match=r"no identity version 77 \(there is: 1\)"),
     ):
         people(store, version=77)
+
+
+def test_times_that_are_reversed_are_refused() -> None:
+    with pytest.raises(TimeSyntaxError, match="--from 5 is later than --to 3"):
+        parse_span("5", "3")
+    assert parse_span("5", "5") == (5 * SECOND_NS, 5 * SECOND_NS) and parse_span(None, None) == (None, None)
 
 
 @given(st.integers(0, 4 * 10**18))

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from pipeline.check import CameraCheck
 from pipeline.find import Found
-from pipeline.messages import RecordingEnded
+from pipeline.jumps import cut_off
+from pipeline.messages import RecordingEnded, TrackletKey
 from pipeline.phrases import end_text, span_text, time_text
 from pipeline.run import RunReport
 from pipeline.show import (
@@ -27,10 +28,11 @@ from pipeline.show import (
     show_run,
     show_tracks,
 )
-from tests.store_scene import EIGHT_NS, fill
+from pipeline.store import open_store
+from tests.store_scene import EIGHT_NS, fill, recording, tracklet
 
 
-def shown(show: Callable[..., None], *arguments: Any, **options: Any) -> str:
+def shown(show: Callable[..., object], *arguments: Any, **options: Any) -> str:
     """What a command prints on a terminal of 160 columns; the console comes last."""
     out = Console(file=io.StringIO(), width=160)
     show(*arguments, out, **options)
@@ -76,8 +78,19 @@ def test_without_clocks_a_journey_says_what_its_times_mean(tmp_path: Path) -> No
 def test_tracks_are_those_of_the_camera_and_the_times_asked_for(database: str) -> None:
     times = {"since": "2026-01-31T08:00:02Z", "until": "2026-01-31T08:00:30Z"}
     text = shown(show_tracks, database, camera="hall", **times)
-    assert "1.1" in line_with(text, "hall") and "99%" in line_with(text, "hall")
+    assert re.search(r"hall +t2 +1\.1 ", line_with(text, "hall")) and "99%" in line_with(text, "hall")
+    assert "recording" not in text
     assert text.count("hall") == 1
+
+
+def test_tracks_of_a_camera_with_several_recordings_say_which(database: str) -> None:
+    with open_store(database, write=True) as store:
+        second = recording(store, "hall", fingerprint="other")
+        piece = cut_off(TrackletKey(second, 14, 0), 0)
+        store.add_tracklets([tracklet(second, piece.track)])
+    text = shown(show_tracks, database)
+    assert re.search(r"hall +3 +t7 +14a ", line_with(text, "14a"))
+    assert re.search(r"hall +1 +t2 +1\.1 ", line_with(text, "t2"))
 
 
 def test_an_empty_answer_says_so(database: str) -> None:
@@ -114,9 +127,12 @@ def test_a_run_ends_with_a_line_for_each_camera_and_what_it_took(database: str) 
     text = shown(show_run, run_report(failed={"yard": "no such file"}), database)
     assert "2000" in line_with(text, "hall") and "done" in line_with(text, "hall")
     assert "read before" in line_with(text, "gate")
-    assert "no such file" in line_with(text, "yard")
-    assert "3 people, 1 of them in several cameras" in text
-    assert "1 min 20 s of video in 8.0 s (10.0 x real time): detect 5.0 s" in text
+    assert "failed" in line_with(text, "yard") and "no such file" not in line_with(text, "yard")
+    assert "\nyard: no such file\n" in text
+    assert "3 people seen by these cameras, 1 of them by several" in text
+    assert "; 4 of 6 tracklets linked to somebody seen before" in text
+    took = "1 min 20 s of video in 8.0 s (10.0 x real time); work in all processes: detect 5.0 s"
+    assert took in text
 
 
 def test_the_end_of_a_run_is_json_too(database: str) -> None:
@@ -125,7 +141,17 @@ def test_the_end_of_a_run_is_json_too(database: str) -> None:
     assert [summary["camera"] for summary in document["recordings"]] == ["gate", "hall"]
 
 
-def test_a_narrow_terminal_cuts_nothing(database: str) -> None:
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_table_is_folded_into_a_narrow_terminal(database: str, width: int) -> None:
+    narrow = io.StringIO()
+    out = Console(file=narrow, width=width, soft_wrap=True, force_terminal=True, color_system=None)
+    show_tracks(database, out)
+    lines = narrow.getvalue().splitlines()
+    assert max(map(len, lines)) <= width and "…" not in narrow.getvalue()
+    assert sum("2026-01-31" in line for line in lines) == (6 if width == 80 else 0)
+
+
+def test_a_narrow_pipe_cuts_nothing(database: str) -> None:
     narrow = io.StringIO()
     show_people(database, Console(file=narrow, width=40, soft_wrap=True))
     assert "2026-01-31 08:00:01.0   08:00:02.0" in line_with(narrow.getvalue(), "P2")
