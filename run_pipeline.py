@@ -51,7 +51,8 @@ def run(
     ],
     db: Annotated[str, typer.Option("--db", help="SQLite file (made if missing) or postgresql:// URL.")] = "",
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Read again what the database holds already.")
+        bool,
+        typer.Option("--fresh", help="Read again: replace all that the database holds of these cameras."),
     ] = False,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Replay files as if they were live cameras.")
@@ -175,7 +176,11 @@ def export(
     version: Version = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write tracks for other programs. mot: OUT/CAMERA.txt; others: OUT/tracks.csv, or OUT where so named."""
+    """Write tracks for other programs. mot: OUT/CAMERA.txt; others: OUT/tracks.csv, or OUT where so named.
+
+    mot, csv and parquet have one row for each person and frame; a box interpolated between two detections has
+    confidence 0. json has one entry for each tracklet and no boxes.
+    """
     from pipeline.show import show_export
 
     show_export(db, out_path, format, out, version=version, overwrite=overwrite)
@@ -205,7 +210,8 @@ def forget(
     """Erase a person: rows, vectors and pictures, in every identity version. An audit entry stays."""
     from pipeline.show import show_forget
 
-    if not yes and not typer.confirm(f"Erase {person} from {db} for ever?", err=True):
+    if not yes and not confirmed(f"Erase {person} from {db} for ever?"):
+        err.print("nothing was erased")
         raise typer.Exit(1)
     show_forget(db, person, out, json=json)
 
@@ -352,6 +358,15 @@ def read_config(sources: list[str]) -> Config:
     return config_for_sources(sources)
 
 
+def confirmed(question: str) -> bool:
+    """Whether somebody at the keyboard says yes; no answer is a no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        err.print()
+        return False
+
+
 def fail(message: str) -> NoReturn:
     """End with one line and exit code 2."""
     err.print(message, style="bold red", markup=False, highlight=False)
@@ -377,8 +392,9 @@ def wrong_usage(error: Exception) -> bool:
     if isinstance(error, (ConfigError, StoreError)):
         return not isinstance(error, StoreFullError)
     from pipeline.find import PictureError
+    from pipeline.render import NotAFolderError
 
-    return isinstance(error, PictureError)
+    return isinstance(error, (PictureError, NotAFolderError))
 
 
 def expected_errors() -> tuple[type[Exception], ...]:

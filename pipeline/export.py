@@ -69,7 +69,7 @@ def export(
     mot: OUT is a folder with CAMERA.txt for each camera (CAMERA-RECORDING.txt where it has several),
     `frame,id,x,y,w,h,confidence,-1,-1,-1`: frames from 1, id the person.
     csv, parquet: one row for each person and frame: `ExportedBox`, frames from 0.
-    json: one entry for each tracklet: `query.Sighted`.
+    json: one entry for each tracklet, without boxes: `query.Sighted`.
     These three are the file OUT where it ends in .csv, .parquet or .json as the format does, or is a file;
     otherwise OUT is a folder, which gets `tracks.FORMAT`.
 

@@ -31,11 +31,15 @@ from pipeline.sheets import RenderError, write_sheet
 from pipeline.sources import SourceError, open_source, source_fingerprint
 from pipeline.store import Store
 
-__all__ = ["RenderError", "Rendered", "render", "render_camera"]
+__all__ = ["NotAFolderError", "RenderError", "Rendered", "render", "render_camera"]
 
 VIDEO_CLOCK_HZ = 90_000
 """Unit of time stamps in the videos written: MPEG's own."""
 QUALITY = {"preset": "veryfast", "crf": "23"}
+
+
+class NotAFolderError(RenderError):
+    """What is drawn cannot go there: it is a file."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Rendered:
     sheets: tuple[Path, ...]
     problems: tuple[str, ...]
     """One line for each recording or picture left out or cut short."""
+    unpictured: tuple[int, ...] = ()
+    """People without a sheet, because no picture of them was kept."""
 
 
 class LabelsByFrame(Protocol):
@@ -82,6 +88,7 @@ def render(
 
     Raises:
         UnknownCameraError, UnknownPersonError: not in the store.
+        NotAFolderError: OUT is a file.
         RenderError: the folder cannot be made.
     """
     for camera in cameras or ():
@@ -101,24 +108,33 @@ def render(
         except (SourceError, RenderError) as error:
             problems.append(f"{item.camera.name}: {error}")
     sheets: list[Path] = []
+    unpictured: list[int] = []
     for someone in everybody(store, version=version):
-        if people is None or someone.person in people:
-            try:
-                path = out / f"P{someone.person}.jpg"
-                sheets += write_sheet(store, someone, path, cameras, version=version)
-            except RenderError as error:
-                problems.append(str(error))
-    return Rendered(tuple(videos), tuple(sheets), tuple(problems))
+        if people is not None and someone.person not in people:
+            continue
+        try:
+            path = out / f"P{someone.person}.jpg"
+            written = write_sheet(store, someone, path, cameras, version=version)
+        except RenderError as error:
+            problems.append(str(error))
+            continue
+        sheets += written
+        if not written and (cameras is None or set(cameras) & set(someone.cameras)):
+            unpictured.append(someone.person)
+    return Rendered(tuple(videos), tuple(sheets), tuple(problems), tuple(unpictured))
 
 
 def make_folder(out: Path) -> None:
     """Make the folder for what is drawn.
 
     Raises:
+        NotAFolderError: it, or what it would lie in, is a file.
         RenderError: it cannot be made.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotAFolderError(f"{out}: is a file: give a folder") from error
     except OSError as error:
         raise RenderError(f"{out}: this folder cannot be made: {error.strerror}") from error
 

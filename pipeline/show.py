@@ -254,6 +254,8 @@ def show_render(
         drawn = render(store, target, cameras=cameras, people=chosen, version=version, progress=tell)
     for path in (*drawn.videos, *drawn.sheets):
         console.print(Text(str(path)))
+    for person in drawn.unpictured:
+        console.print(Text(f"P{person}: no picture was kept"))
     for problem in drawn.problems:
         console.print(Text(problem, style="red"))
     return 1 if drawn.problems else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.query import people
+from pipeline.store import open_store
 from tests.store_scene import fill
 from tests.video_files import picture, write_pictures
 
@@ -18,8 +21,9 @@ ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, str(ROOT / "run_pipeline.py")]
 
 
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+def call(*arguments: object, typed: str = "") -> subprocess.CompletedProcess[str]:
+    words = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(words, input=typed, capture_output=True, text=True, timeout=120)
 
 
 def test_an_error_is_one_line_however_long(tmp_path: Path) -> None:
@@ -64,3 +68,39 @@ def test_a_photograph_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     answer = call("find", "--db", fill(tmp_path / "a.db"), "--image", tmp_path / "none.jpg")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1 and "none.jpg: no such file" in answer.stderr
+
+
+def test_a_query_that_finds_nobody_exits_with_one_and_still_prints_its_json(tmp_path: Path) -> None:
+    database = fill(tmp_path / "a.db")
+    later = call("query", "tracks", "--db", database, "--from", "2030-01-01", "--json")
+    assert later.returncode == 1 and json.loads(later.stdout) == {"tracks": []}
+    with open_store(tmp_path / "empty.db", create=True, write=True):
+        pass
+    nobody = call("query", "people", "--db", tmp_path / "empty.db")
+    assert (nobody.returncode, nobody.stdout) == (1, "nobody was found\n")
+
+
+def test_reversed_times_are_wrong_usage(tmp_path: Path) -> None:
+    answer = call("query", "tracks", "--db", fill(tmp_path / "a.db"), "--from", "5", "--to", "3")
+    assert (answer.returncode, answer.stderr) == (2, "--from 5 is later than --to 3\n")
+
+
+def test_a_file_as_the_folder_of_pictures_is_wrong_usage(tmp_path: Path) -> None:
+    database = fill(tmp_path / "a.db")
+    answer = call("render", "--db", database, "--out", database)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1) and "is a file" in answer.stderr
+
+
+def test_without_a_live_run_status_is_one_line_even_for_programs(tmp_path: Path) -> None:
+    answer = call("status", "--json", "--db", fill(tmp_path / "a.db"))
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)
+    assert "no live run goes on" in answer.stderr
+
+
+@pytest.mark.parametrize("typed", ["n\n", ""])
+def test_who_does_not_say_yes_erases_nothing_and_is_told_so(tmp_path: Path, typed: str) -> None:
+    database = fill(tmp_path / "a.db")
+    answer = call("forget", "P1", "--db", database, typed=typed)
+    assert answer.returncode == 1 and answer.stderr.endswith("nothing was erased\n")
+    with open_store(database) as store:
+        assert len(people(store)) == 3

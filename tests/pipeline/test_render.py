@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import combinations
@@ -10,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sqlalchemy import select
+from rich.console import Console
+from sqlalchemy import delete, select
 
 from pipeline.config import CameraConfig, Config
 from pipeline.corrections import merge
@@ -19,9 +21,10 @@ from pipeline.footage import SightedCrop
 from pipeline.match import Sighting
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 from pipeline.query import UnknownCameraError, UnknownPersonError
-from pipeline.render import render, render_camera
-from pipeline.schema import AuditEntry
+from pipeline.render import NotAFolderError, render, render_camera
+from pipeline.schema import AuditEntry, CropRow
 from pipeline.sheets import RenderError, choose
+from pipeline.show import show_render
 from pipeline.sources import Frame, open_source, source_fingerprint
 from pipeline.store import Store, open_store
 from tests.store_scene import fill
@@ -152,10 +155,31 @@ def test_a_render_is_audited_as_an_export(tmp_path: Path, filled: Callable[..., 
         assert list(connection.scalars(query)) == [str(tmp_path / "out")]
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, filled: Callable[..., Store]) -> None:
+@pytest.mark.parametrize("out", ["out", "out/deeper"])
+def test_a_file_in_the_way_of_the_folder_is_refused(
+    tmp_path: Path, filled: Callable[..., Store], out: str
+) -> None:
     (tmp_path / "out").write_text("in the way")
+    with pytest.raises(NotAFolderError, match="is a file: give a folder"):
+        render(filled(clip(tmp_path / "door.mp4")), tmp_path / out)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, filled: Callable[..., Store]) -> None:
     with pytest.raises(RenderError, match="cannot be made"):
-        render(filled(clip(tmp_path / "door.mp4")), tmp_path / "out")
+        render(filled(clip(tmp_path / "door.mp4")), tmp_path / ("x" * 300))
+
+
+def test_a_person_without_a_picture_is_named(tmp_path: Path) -> None:
+    database = str(fill(tmp_path / "a.db"))
+    with open_store(database, write=True) as store:
+        (lonely,) = (t.id for t in store.tracklets() if (t.camera, t.key.track) == ("hall", 2))
+        with store.writing() as connection:
+            connection.execute(delete(CropRow).where(CropRow.tracklet == lonely))
+        assert render(store, tmp_path / "out").unpictured == (2,)
+        assert render(store, tmp_path / "out", cameras=["gate"]).unpictured == ()
+    said = Console(file=io.StringIO(), width=200)
+    show_render(database, tmp_path / "out", said, people=["P2"])
+    assert "P2: no picture was kept\n" in said.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_video_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
