@@ -30,7 +30,7 @@ setup-dev: $(VENV)/.dev
 $(VENV)/.runtime: requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -r requirements.txt
-	$(RUN) -m reid.fpr_vnni
+	$(RUN) -m reid.fpr.vnni
 	touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime

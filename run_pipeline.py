@@ -406,8 +406,8 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from pipeline.sources import SourceError
     from pipeline.status import StatusError
     from pipeline.yolo import DetectorError
-    from reid.tracklets import CalibrationError
-    from reid.weights import WeightsError
+    from reid.network.weights import WeightsError
+    from reid.sets.tracklets import CalibrationError
 
     weights = (DetectorError, WeightsError, CalibrationError)
     return (WorkerDied, TooManyTracklets, SourceError, StatusError, RenderError, PictureError, *weights)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reid.embed import Embedder, Runtime, load_embedder  # noqa: E402
-from reid.weights import read_notes  # noqa: E402
+from reid.network.weights import read_notes  # noqa: E402
 
 WARM_UP = 4
 CROP = (128, 64)  # height, width in px; Market-1501's

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from rich.table import Table
 from scipy.stats import kendalltau
 
-from reid.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
-from reid.datasets import HELDOUT_LIST, read_heldout
-from reid.embeddings import Embeddings, open_embeddings
-from reid.fpr import distance, prepare
-from reid.fusion import fused
-from reid.methods import hidden, pooled_distances, shown_heights
-from reid.tracklets import as_probe
+from reid.data.datasets import HELDOUT_LIST, read_heldout
+from reid.fpr.distance import distance, prepare
+from reid.scoring.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
+from reid.scoring.embeddings import Embeddings, open_embeddings
+from reid.scoring.methods import hidden, pooled_distances, shown_heights
+from reid.sets.fusion import fused
+from reid.sets.tracklets import as_probe
 
 MOST_ERROR = 3e-4
 MOST_MAP, MOST_RANK1 = 0.05, 0.1

@@ -33,8 +33,8 @@ sys.path.insert(0, str(ROOT))
 
 import fpr_accuracy  # noqa: E402
 
-from reid.fpr import RIDGE, best_storage, distance, prepare, resolved  # noqa: E402
-from reid.fpr_gallery import PreparedGallery, Storage  # noqa: E402
+from reid.fpr.distance import RIDGE, best_storage, distance, prepare, resolved  # noqa: E402
+from reid.fpr.gallery import PreparedGallery, Storage  # noqa: E402
 
 Array = NDArray[np.float32]
 Probe = tuple[Array, Array]

@@ -23,10 +23,10 @@ from fpr_distance import unit_images
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from reid.fpr import best_storage, distance  # noqa: E402
-from reid.fpr_forms import common_directions  # noqa: E402
-from reid.fpr_gallery import SAMPLED, PreparedGallery, check_memory, image_bytes  # noqa: E402
-from reid.fpr_nearest import coarse, screened  # noqa: E402
+from reid.fpr.distance import best_storage, distance  # noqa: E402
+from reid.fpr.forms import common_directions  # noqa: E402
+from reid.fpr.gallery import SAMPLED, PreparedGallery, check_memory, image_bytes  # noqa: E402
+from reid.fpr.nearest import coarse, screened  # noqa: E402
 
 CELLS, CHANNELS = 70, 112
 """Of the shipped network."""

@@ -29,12 +29,12 @@ SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
 from reid.ablation import Case, by_group, nearest_mean, open_case, union  # noqa: E402
-from reid.benchmarks import HELDOUT_SHARES, Benchmark, heldout  # noqa: E402
-from reid.datasets import HELDOUT_LIST, read_heldout  # noqa: E402
-from reid.embeddings import Embeddings, open_embeddings  # noqa: E402
-from reid.fpr import RIDGE  # noqa: E402
-from reid.fusion import fused, standardized  # noqa: E402
-from reid.methods import hidden, shown_heights  # noqa: E402
+from reid.data.datasets import HELDOUT_LIST, read_heldout  # noqa: E402
+from reid.fpr.distance import RIDGE  # noqa: E402
+from reid.scoring.benchmarks import HELDOUT_SHARES, Benchmark, heldout  # noqa: E402
+from reid.scoring.embeddings import Embeddings, open_embeddings  # noqa: E402
+from reid.scoring.methods import hidden, shown_heights  # noqa: E402
+from reid.sets.fusion import fused, standardized  # noqa: E402
 
 Matrix = NDArray[np.float64]
 Groups = list[list[int]]

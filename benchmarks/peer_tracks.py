@@ -185,7 +185,7 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from reid.torchvision_ops import ensure_torchvision_ops
+    from reid.network.torchvision_ops import ensure_torchvision_ops
 
     ensure_torchvision_ops()
     main()

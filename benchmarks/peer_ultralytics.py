@@ -15,7 +15,7 @@ os.environ.setdefault("YOLO_VERBOSE", "false")
 
 def main(weights: str, out: str, frames: int, videos: list[str]) -> None:
     """Track people in each video in turn; writes OUT/<video>.txt and prints seconds and frames as JSON."""
-    from reid.torchvision_ops import ensure_torchvision_ops
+    from reid.network.torchvision_ops import ensure_torchvision_ops
 
     ensure_torchvision_ops()
     import torch

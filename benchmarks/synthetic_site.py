@@ -41,8 +41,8 @@ from pipeline.match import Matcher, Place  # noqa: E402
 from pipeline.messages import Embedding, TrackletKey  # noqa: E402
 from pipeline.rows import StoredCrop, StoredTracklet  # noqa: E402
 from pipeline.site import Site  # noqa: E402
-from reid.affinity import PairCalibration  # noqa: E402
-from reid.tracklets import Calibration  # noqa: E402
+from reid.sets.affinity import PairCalibration  # noqa: E402
+from reid.sets.tracklets import Calibration  # noqa: E402
 
 CROPS = 5
 STAY_S = 8.0
@@ -87,7 +87,7 @@ def main() -> int:
 
 def real_looks(cache: Path) -> tuple[list[list[Embedding]], Calibration]:
     """Per real person the crops of their first tracklet, embedded once; and the weights' calibration."""
-    from reid.weights import read_notes
+    from reid.network.weights import read_notes
 
     weights = ROOT / "weights" / "fpr_small.safetensors"
     calibration = Calibration.from_dict(read_notes(weights).calibration)

@@ -12,7 +12,7 @@ from pipeline.cluster import Evidence
 from pipeline.match import Place
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
-from reid.affinity import FprPairs, Looks, computed_ahead, log_odds
+from reid.sets.affinity import FprPairs, Looks, computed_ahead, log_odds
 
 NOTHING_SEEN = -20.0
 """Log-odds of a tracklet without crops: it is nobody known."""

@@ -19,7 +19,7 @@ from pipeline.query import Person, people
 from pipeline.recall import other_models, pooled_identities, sightings_of
 from pipeline.store import Store, open_store
 from reid.embed import Embedder, load_embedder
-from reid.tracklets import Calibration
+from reid.sets.tracklets import Calibration
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 CLEAR_CONFIDENCE = 0.4

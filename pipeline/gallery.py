@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipeline.match import Candidate
-from reid.tracklets import Calibration, CropEmbedding, TrackletGallery, compare, probability
+from reid.sets.tracklets import Calibration, CropEmbedding, TrackletGallery, compare, probability
 
 STRANGERS = 6
 """People known to be elsewhere who are compared as well: as many as the calibration's features look at."""

@@ -19,8 +19,8 @@ from pipeline.rows import StoredTracklet
 from pipeline.site import Site
 from pipeline.steps import Steps, finished
 from pipeline.transit import told
-from reid.affinity import FprPairs, mean_vector
-from reid.tracklets import unit
+from reid.sets.affinity import FprPairs, mean_vector
+from reid.sets.tracklets import unit
 
 EVERY_NS = 5_000_000_000
 """Event time between two looks."""

@@ -32,7 +32,7 @@ from pipeline.messages import (
 from pipeline.site import places, site_of
 from pipeline.steps import advanced
 from pipeline.store import Store, open_store
-from reid.tracklets import Calibration, CalibrationError
+from reid.sets.tracklets import Calibration, CalibrationError
 
 BATCH = 64
 """Messages stored in one transaction; a tracklet with its crops is some 100 KB."""

@@ -62,7 +62,7 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
 
     Raises:
         TooManyTracklets: more than fit into memory.
-        CalibrationError: see `reid.tracklets`.
+        CalibrationError: see `reid.sets.tracklets`.
     """
     site = site_of(store, settings, store.newest_model())
     tracklets = list(store.tracklets())

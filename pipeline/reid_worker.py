@@ -29,7 +29,7 @@ from pipeline.messages import (
     TrackletEmbedded,
 )
 from reid.embed import CropEmbedding, Embedder, load_embedder
-from reid.weights import WeightsError
+from reid.network.weights import WeightsError
 
 GPU_BATCH = 32
 """Messages taken together on an accelerator; one at a time on a CPU, which gains nothing from more."""

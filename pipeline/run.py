@@ -26,7 +26,7 @@ from pipeline.relink import relink
 from pipeline.sources import SourceError, open_source, source_fingerprint
 from pipeline.status import StatusBoard
 from pipeline.store import Store, open_store
-from reid.weights import WeightsError, read_notes
+from reid.network.weights import WeightsError, read_notes
 
 
 @dataclass

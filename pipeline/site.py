@@ -10,7 +10,7 @@ from pipeline.constraints import Constraints
 from pipeline.corrections import constraints
 from pipeline.match import Place
 from pipeline.store import Store
-from reid.affinity import PairCalibration
+from reid.sets.affinity import PairCalibration
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.letterbox import PADDING, Image, Shape
-from reid.openvino_core import openvino_core
+from reid.network.openvino_core import openvino_core
 
 PERSON = "person"
 BOX_ROWS = 4

@@ -14,17 +14,17 @@ import typer
 from numpy.typing import NDArray
 from rich.table import Table
 
-from reid.benchmarks import HELDOUT_SHARES, Benchmark, heldout, limited, ranked
-from reid.datasets import HELDOUT_LIST, read_heldout
-from reid.embeddings import Embeddings, open_embeddings
+from reid.data.datasets import HELDOUT_LIST, read_heldout
+from reid.data.samples import Sample
 from reid.evaluate import percent, spread
-from reid.fpr import RIDGE, prepare
-from reid.fusion import fused, standardized
-from reid.methods import hidden_shares, pooled_distances, reconstruction_distances
+from reid.fpr.distance import RIDGE, prepare
 from reid.progress import one_line_errors, show, watch
-from reid.rank import Interval, gain
-from reid.samples import Sample
-from reid.tracklets import BEST_SHARE, CropEmbedding, as_probe
+from reid.scoring.benchmarks import HELDOUT_SHARES, Benchmark, heldout, limited, ranked
+from reid.scoring.embeddings import Embeddings, open_embeddings
+from reid.scoring.methods import hidden_shares, pooled_distances, reconstruction_distances
+from reid.scoring.rank import Interval, gain
+from reid.sets.fusion import fused, standardized
+from reid.sets.tracklets import BEST_SHARE, CropEmbedding, as_probe
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Matrix = NDArray[np.floating[Any]]  # (Q, G)

@@ -16,12 +16,12 @@ from rich.progress import track
 from rich.table import Table
 from scipy.optimize import minimize
 
-from reid.benchmarks import by_person_and_camera, cover
-from reid.datasets import HELDOUT_LIST, load_heldout, read_heldout
-from reid.embeddings import Embedder
+from reid.data.datasets import HELDOUT_LIST, load_heldout, read_heldout
+from reid.data.samples import Sample
 from reid.progress import batches, one_line_errors
-from reid.samples import Sample
-from reid.tracklets import (
+from reid.scoring.benchmarks import by_person_and_camera, cover
+from reid.scoring.embeddings import Embedder
+from reid.sets.tracklets import (
     FEATURES,
     Calibration,
     Comparison,
@@ -266,7 +266,7 @@ def main(
 ) -> None:
     """Fits P(same person) on people held out of training and writes it into the checkpoint."""
     from reid.embed import load_embedder
-    from reid.weights import set_calibration
+    from reid.network.weights import set_calibration
 
     with one_line_errors():
         embedder = load_embedder(weights, backbone=backbone)

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from reid.export import onnxruntime_backbone, openvino_backbone
-from reid.foreign import ForeignMismatch, ForeignNetwork
-from reid.model import ForeignHead, FPRNet, FPROutput, pyramid
-from reid.spec import ModelSpec
-from reid.weights import WeightsError, fingerprint, load_weights, read_notes
+from reid.network.foreign import ForeignMismatch, ForeignNetwork
+from reid.network.model import ForeignHead, FPRNet, FPROutput, pyramid
+from reid.network.spec import ModelSpec
+from reid.network.weights import WeightsError, fingerprint, load_weights, read_notes
 
 CPU_BATCH = 1
 """One at a time is as fast on a CPU, and who shares a batch cannot change a result."""

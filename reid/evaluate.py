@@ -11,15 +11,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from reid.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
-from reid.datasets import HELDOUT_LIST, read_heldout
-from reid.embeddings import Embeddings, open_embeddings
-from reid.fpr_gallery import Storage
-from reid.methods import Distances, all_distances, hidden_shares, shortlisted
+from reid.data.datasets import HELDOUT_LIST, read_heldout
+from reid.fpr.gallery import Storage
 from reid.progress import one_line_errors, show, watch
-from reid.published import published
-from reid.rank import Interval, Ranking, bootstrap, gain
-from reid.sweep import Parameter, Point, sweep
+from reid.scoring.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
+from reid.scoring.embeddings import Embeddings, open_embeddings
+from reid.scoring.methods import Distances, all_distances, hidden_shares, shortlisted
+from reid.scoring.published import published
+from reid.scoring.rank import Interval, Ranking, bootstrap, gain
+from reid.scoring.sweep import Parameter, Point, sweep
 
 BASELINE = "pooled"
 """The method that gains are counted from: what a plain ReID network gives."""

@@ -13,10 +13,10 @@ import typer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.model import FPRNet
-from reid.openvino_core import openvino_core
+from reid.network.model import FPRNet
+from reid.network.openvino_core import openvino_core
+from reid.network.weights import WeightsError, load_weights
 from reid.progress import one_line_errors
-from reid.weights import WeightsError, load_weights
 
 OPSET = 17
 OUTPUTS = ("cells", "foreground", "pooled")

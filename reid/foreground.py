@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from rich.table import Table
 from scipy.stats import rankdata
 
-from reid.baselines import CellGrid
-from reid.benchmarks import Queries, benchmarks_of, cover, cover_with_texture
-from reid.datasets import HELDOUT_LIST, read_heldout
-from reid.embeddings import Embeddings, open_embeddings
+from reid.data.datasets import HELDOUT_LIST, read_heldout
+from reid.data.samples import Sample
 from reid.masks import Mask, read_mask
 from reid.progress import one_line_errors, show
-from reid.samples import Sample
-from reid.tracklets import CropEmbedding
+from reid.scoring.benchmarks import Queries, benchmarks_of, cover, cover_with_texture
+from reid.scoring.embeddings import Embeddings, open_embeddings
+from reid.sets.baselines import CellGrid
+from reid.sets.tracklets import CropEmbedding
 
 THRESHOLD = 0.35
 """A cell shows the person where more of its window does: t of [FPR] Eq. 10."""
@@ -164,7 +164,7 @@ def given(samples: Sequence[Sample], network: Path | None, masks: Path | None) -
         return [read_mask(masks, sample) for sample in samples]
     if network is None:
         return None
-    from reid.segment import Segmenter
+    from reid.network.segment import Segmenter
 
     segmenter = Segmenter(network)
     return [segmenter.mask(sample.image) for sample in samples]

@@ -11,9 +11,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from reid.datasets import load_dataset
+from reid.data.datasets import load_dataset
+from reid.data.samples import Sample
 from reid.progress import one_line_errors, watch
-from reid.samples import Sample
 
 SHEET_COLUMNS, SHEET_ROWS = 16, 6
 SHEET_PX = (128, 64)
@@ -88,7 +88,7 @@ def main(
     most: Annotated[int | None, typer.Option(min=1, help="Only so many crops, spread evenly.")] = None,
 ) -> None:
     """Computes the person masks of a data set's crops; what is there already is kept."""
-    from reid.segment import Segmenter  # here: reading masks needs no torch
+    from reid.network.segment import Segmenter  # here: reading masks needs no torch
 
     with one_line_errors():
         samples = load_dataset(root, dataset)

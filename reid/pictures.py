@@ -15,15 +15,15 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from reid.archives import read_images
-from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark, Queries, benchmarks_of, limited
-from reid.datasets import HELDOUT_LIST, read_heldout
-from reid.embeddings import open_embeddings
-from reid.methods import all_distances, hidden_shares
+from reid.data.archives import read_images
+from reid.data.datasets import HELDOUT_LIST, read_heldout
+from reid.data.samples import Sample
 from reid.progress import one_line_errors, watch
-from reid.samples import Sample
-from reid.tracklets import CropEmbedding
+from reid.scoring.benchmarks import Benchmark, Queries, benchmarks_of, limited
+from reid.scoring.embeddings import open_embeddings
+from reid.scoring.methods import all_distances, hidden_shares
+from reid.sets.baselines import CellGrid
+from reid.sets.tracklets import CropEmbedding
 
 TILE = (192, 96)
 """Height and width of a crop in a picture, px."""

@@ -19,8 +19,13 @@ import typer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from reid.batches import Batch, Batches
-from reid.checkpoints import (
+from reid.data.datasets import DatasetChanged, DatasetMissing, DatasetRefused, load_training, read_heldout
+from reid.masks import MaskMissing
+from reid.network.foreign import ForeignMismatch
+from reid.network.model import FPROutput
+from reid.progress import AboveBar, progress_bar
+from reid.training.batches import Batch, Batches
+from reid.training.checkpoints import (
     CHECKPOINT,
     DIVERGED,
     CheckpointMismatch,
@@ -31,20 +36,15 @@ from reid.checkpoints import (
     save_batch,
     weights_path,
 )
-from reid.curves import LOG, PICTURE, STEPS, append_row, cut_log, draw_curves
-from reid.datasets import DatasetChanged, DatasetMissing, DatasetRefused, load_training, read_heldout
-from reid.foreign import ForeignMismatch
-from reid.initialise import InitialWeightsMismatch, begin
-from reid.masks import MaskMissing
-from reid.model import FPROutput
-from reid.objective import Judged, loss_terms
-from reid.optimiser import make_optimiser, set_rates
-from reid.progress import AboveBar, progress_bar
-from reid.recipe import Recipe, RecipeError, load_recipe
-from reid.recipe_batches import make_batches
-from reid.samplers import TooFewPeople
-from reid.teacher import TeacherMissing
-from reid.trainee import Trainee
+from reid.training.curves import LOG, PICTURE, STEPS, append_row, cut_log, draw_curves
+from reid.training.initialise import InitialWeightsMismatch, begin
+from reid.training.objective import Judged, loss_terms
+from reid.training.optimiser import make_optimiser, set_rates
+from reid.training.recipe import Recipe, RecipeError, load_recipe
+from reid.training.recipe_batches import make_batches
+from reid.training.samplers import TooFewPeople
+from reid.training.teacher import TeacherMissing
+from reid.training.trainee import Trainee
 
 LOG_EVERY_STEPS = 50
 SAVE_EVERY_STEPS = 50

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.tracklets import Calibration
+from reid.sets.tracklets import Calibration
 
 CALIBRATION = Calibration(
     cosine=-2,

@@ -29,7 +29,7 @@ AV = {"sources", "containers", "connect_errors", "render", "demo.scene", "live.c
 ONLY_IN = {
     "zmq": {"pipeline.channels"},
     "ultralytics": {"pipeline.yolo"},
-    "openvino": {"pipeline.yolo", "reid.export", "reid.openvino_core"},
+    "openvino": {"pipeline.yolo", "reid.export", "reid.network.openvino_core"},
     "typer": {
         "pipeline.train_detector",
         "reid.train",
@@ -64,6 +64,17 @@ STAGES = [
 """From left to right as data flow; a stage imports only what stands to its left or beside it."""
 
 
+ROOMS: dict[str, set[str]] = {
+    "fpr": set(),
+    "network": set(),
+    "data": set(),
+    "sets": {"fpr"},
+    "scoring": {"fpr", "network", "data", "sets"},
+    "training": {"fpr", "network", "data"},
+}
+"""The folders of `reid`, and which others each may use."""
+
+
 def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
@@ -86,6 +97,16 @@ def test_a_module_imports_only_what_it_may(path: Path) -> None:
             assert name in owners, f"{name} imports {package}"
     if name.startswith("reid"):
         assert not any(f == "pipeline" or f.startswith("pipeline.") for f in found)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_reid_uses_only_the_rooms_it_may(room: str) -> None:
+    others = ROOMS.keys() - ROOMS[room] - {room}
+    paths = list((ROOT / "reid" / room).glob("*.py"))
+    assert len(paths) > 2
+    for path in paths:
+        rooms = {name.split(".")[1] for name in imports_of(path) if name.startswith("reid.")}
+        assert not rooms & others, f"{path.name} uses {rooms & others}"
 
 
 @pytest.mark.parametrize("stage", range(len(STAGES)))

@@ -18,8 +18,8 @@ from pipeline.match import Matcher, Place, Sighting
 from pipeline.messages import Embedding, TrackletKey
 from pipeline.rows import StoredCrop, StoredTracklet
 from pipeline.site import Site
-from reid.affinity import PairCalibration
-from reid.tracklets import Calibration
+from reid.sets.affinity import PairCalibration
+from reid.sets.tracklets import Calibration
 
 SECOND = 1_000_000_000
 CAMERAS = ("door", "hall", "yard")

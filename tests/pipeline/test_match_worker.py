@@ -23,7 +23,7 @@ from pipeline.messages import (
 )
 from pipeline.recluster import recluster
 from pipeline.store import Store, open_store
-from reid.tracklets import Calibration
+from reid.sets.tracklets import Calibration
 from tests import store_scene
 
 CALIBRATION = Calibration(-4.0, -8.0, -4.0, 0.0, 0.0, 4.0, 1.0, 0.6).as_dict()

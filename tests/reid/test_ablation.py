@@ -24,10 +24,10 @@ from reid.ablation import (
     twice_as_high,
     upper_half,
 )
-from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark
-from reid.embeddings import Embeddings
-from reid.samples import Sample
+from reid.data.samples import Sample
+from reid.scoring.benchmarks import Benchmark
+from reid.scoring.embeddings import Embeddings
+from reid.sets.baselines import CellGrid
 
 
 @dataclass(frozen=True)

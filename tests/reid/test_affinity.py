@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid.affinity import COHORT, FprPairs, Looks, PairCalibration, cohort, gap, log_odds, usual_distance
 from reid.embed import CropEmbedding
+from reid.sets.affinity import COHORT, FprPairs, Looks, PairCalibration, cohort, gap, log_odds, usual_distance
 
 CALIBRATION = PairCalibration()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.augment import Window, augment, block_means, occlude, occluder_box, random_window, shift
+from reid.data.augment import Window, augment, block_means, occlude, occluder_box, random_window, shift
 
 WHOLE = Window(0, 0, 256, 128)
 

@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from reid.batches import TrainingBatches
-from reid.datasets import DatasetChanged, load_dataset
+from reid.data.datasets import DatasetChanged, load_dataset
 from reid.masks import MaskMissing
 from reid.train import one_line
+from reid.training.batches import TrainingBatches
 from tests.reid.tiny_training import tiny_recipe, tiny_samples
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.baselines import CellGrid, level_shape, stripe_distances, window_distances
+from reid.sets.baselines import CellGrid, level_shape, stripe_distances, window_distances
 
 GRID = CellGrid((2, 4, 6, 8), 8)
 

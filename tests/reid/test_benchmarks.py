@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from reid.benchmarks import (
+from reid.data.samples import DatasetChanged, DatasetMissing, DatasetRefused, Sample
+from reid.scoring.benchmarks import (
     Benchmark,
     Queries,
     benchmarks_of,
@@ -21,7 +22,6 @@ from reid.benchmarks import (
     limited,
     partial_reid,
 )
-from reid.samples import DatasetChanged, DatasetMissing, DatasetRefused, Sample
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared"))
 NOBODY: frozenset[str] = frozenset()

@@ -20,7 +20,7 @@ from reid.calibrate import (
     main,
     seen_without,
 )
-from reid.datasets import Sample
+from reid.data.datasets import Sample
 from tests.crops import Crop, unit
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reid.datasets import (
+from reid.data.datasets import (
     DatasetChanged,
     DatasetMissing,
     DatasetRefused,

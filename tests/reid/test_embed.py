@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from reid.embed import Embedder, Runtime, fitted_size, load_embedder
-from reid.model import FPRNet
-from reid.spec import ModelSpec
-from reid.weights import WeightsError, save_weights, set_calibration
+from reid.network.model import FPRNet
+from reid.network.spec import ModelSpec
+from reid.network.weights import WeightsError, save_weights, set_calibration
 
 TINY = ModelSpec(name="tiny", width=0.5)
 

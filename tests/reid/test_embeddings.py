@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.baselines import CellGrid
-from reid.embeddings import CachedEmbedding, Embeddings
-from reid.samples import Sample
+from reid.data.samples import Sample
+from reid.scoring.embeddings import CachedEmbedding, Embeddings
+from reid.sets.baselines import CellGrid
 
 
 def picture(person: int) -> Sample:

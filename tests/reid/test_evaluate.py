@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark
-from reid.embeddings import embed
+from reid.data.samples import DatasetChanged, Sample
 from reid.evaluate import Evaluation, as_json, evaluate, render
-from reid.methods import METHODS, Distances, all_distances, shortlisted
 from reid.progress import Item
-from reid.samples import DatasetChanged, Sample
+from reid.scoring.benchmarks import Benchmark
+from reid.scoring.embeddings import embed
+from reid.scoring.methods import METHODS, Distances, all_distances, shortlisted
+from reid.sets.baselines import CellGrid
 
 GRID = CellGrid((2,), 8)
 

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from reid.evaluate import main
-from reid.methods import METHODS
+from reid.scoring.methods import METHODS
 
 SHIPPED = Path(__file__).parents[2] / "weights/fpr_small.safetensors"
 APP = typer.Typer()

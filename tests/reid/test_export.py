@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from reid.export import OUTPUTS, Whole, export
-from reid.model import FPRNet
-from reid.openvino_core import openvino_core
-from reid.spec import Backbone, ModelSpec
+from reid.network.model import FPRNet
+from reid.network.openvino_core import openvino_core
+from reid.network.spec import Backbone, ModelSpec
 
 SIZES = [(1, 256, 128), (3, 128, 128), (2, 64, 32), (1, 32, 16)]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.baselines import CellGrid
-from reid.embeddings import Embeddings
+from reid.data.samples import Sample
 from reid.foreground import auc, measure, window_shares
-from reid.model import pyramid_means
-from reid.samples import Sample
+from reid.network.model import pyramid_means
+from reid.scoring.embeddings import Embeddings
+from reid.sets.baselines import CellGrid
 
 GRID = CellGrid()
 

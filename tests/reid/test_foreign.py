@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from reid.embed import load_embedder
-from reid.foreign import ForeignMismatch, ForeignNetwork
-from reid.map_cache import MapsStale, load_maps, spread, write_maps
-from reid.model import ForeignHead
-from reid.recipe import MapCache, Recipe
-from reid.spec import ForeignSpec, ModelSpec
-from reid.weights import WeightsError, save_weights
+from reid.network.foreign import ForeignMismatch, ForeignNetwork
+from reid.network.model import ForeignHead
+from reid.network.spec import ForeignSpec, ModelSpec
+from reid.network.weights import WeightsError, save_weights
+from reid.training.map_cache import MapsStale, load_maps, spread, write_maps
+from reid.training.recipe import MapCache, Recipe
 from tests.reid.tiny_training import FOREIGN, TinyNetwork, tiny_network, tiny_recipe, tiny_samples
 
 BOX = (128, 64)

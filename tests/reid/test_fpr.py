@@ -11,8 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from reid.fpr import PreparedGallery, distance, prepare
-from reid.fpr_torch import fpr_distance
+from reid.fpr.differentiable import fpr_distance
+from reid.fpr.distance import PreparedGallery, distance, prepare
 
 Array = NDArray[np.float64]
 GENERATOR = np.random.default_rng(0)
@@ -187,11 +187,11 @@ def test_the_differentiable_form_refuses_what_it_cannot_compare() -> None:
 
 
 def test_serving_needs_no_torch() -> None:
-    code = "import sys, reid.fpr; raise SystemExit('torch' in sys.modules)"
+    code = "import sys, reid.fpr.distance; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
 
 def test_the_differentiable_form_can_be_imported_beside_the_fast_one() -> None:
-    from reid.fpr import fpr_distance as same
+    from reid.fpr.distance import fpr_distance as same
 
     assert same is fpr_distance

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.fpr_accuracy import Accuracy, Scores, accuracy, missed
-from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark
-from reid.embeddings import CachedEmbedding, Embeddings
-from reid.samples import Sample
+from reid.data.samples import Sample
+from reid.scoring.benchmarks import Benchmark
+from reid.scoring.embeddings import CachedEmbedding, Embeddings
+from reid.sets.baselines import CellGrid
 
 SAME = Scores("fpr", 270, 270, 80.0, 80.0)
 FOUND = Accuracy("partial_reid, partial queries", 0.0, 300, 300, 1e-4, 1e-5, 0.999, [SAME])

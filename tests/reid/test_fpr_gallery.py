@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.fpr import GalleryTooLargeError, PreparedGallery, distance, prepare
-from reid.fpr_disk import GalleryFileError, open_gallery, prepare_on_disk, save_gallery
-from reid.fpr_gallery import CHUNK, Storage, image_bytes
+from reid.fpr.disk import GalleryFileError, open_gallery, prepare_on_disk, save_gallery
+from reid.fpr.distance import GalleryTooLargeError, PreparedGallery, distance, prepare
+from reid.fpr.gallery import CHUNK, Storage, image_bytes
 
 Array = NDArray[np.float64]
 STORAGES: tuple[Storage, ...] = ("float32", "float16", "int8")

@@ -10,18 +10,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from reid import fpr_vnni
-from reid.fpr import best_storage, distance, prepare, resolved, weighted_distances
-from reid.fpr_cuda import NoGpuError, device_blocks
-from reid.fpr_gallery import Storage
-from reid.fpr_int8 import QuantisedBlock, float_lengths, quantised
-from reid.fpr_nearest import nearest, prepare_screen, screened
-from reid.fpr_probes import blocks_of
+from reid.fpr import vnni
+from reid.fpr.cuda import NoGpuError, device_blocks
+from reid.fpr.distance import best_storage, distance, prepare, resolved, weighted_distances
+from reid.fpr.gallery import Storage
+from reid.fpr.int8 import QuantisedBlock, float_lengths, quantised
+from reid.fpr.nearest import nearest, prepare_screen, screened
+from reid.fpr.probes import blocks_of
 
 Array = NDArray[np.float64]
 GENERATOR = np.random.default_rng(0)
 needs_kernel = pytest.mark.skipif(
-    fpr_vnni.load_kernel() is None, reason="not built (python -m reid.fpr_vnni), or no AVX-512 VNNI"
+    vnni.load_kernel() is None, reason="not built (python -m reid.fpr.vnni), or no AVX-512 VNNI"
 )
 
 
@@ -93,8 +93,8 @@ def test_the_kernel_equals_float32_on_the_same_eight_bits(cells: int, channels: 
 
 def test_a_missing_compiler_is_one_line_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(fpr_vnni.BuildError, match="no C compiler"):
-        fpr_vnni.build()
+    with pytest.raises(vnni.BuildError, match="no C compiler"):
+        vnni.build()
 
 
 def test_auto_follows_the_gallery_and_a_path_it_has_not_is_refused() -> None:
@@ -104,7 +104,7 @@ def test_auto_follows_the_gallery_and_a_path_it_has_not_is_refused() -> None:
         resolved("fast", exact)
     with pytest.raises(ValueError, match="must be one of auto"):
         resolved("double", exact)  # type: ignore[arg-type]
-    assert best_storage() == ("float32" if fpr_vnni.load_kernel() is None else "int8")
+    assert best_storage() == ("float32" if vnni.load_kernel() is None else "int8")
 
 
 @pytest.mark.parametrize("storage", ["float32", "int8"])
@@ -191,5 +191,6 @@ def test_several_weightings_cost_one_comparison_and_equal_their_own() -> None:
 
 
 def test_the_exact_path_needs_no_torch() -> None:
-    code = "import sys, reid.fpr, reid.fpr_disk, reid.fpr_nearest; raise SystemExit('torch' in sys.modules)"
+    modules = "reid.fpr.distance, reid.fpr.disk, reid.fpr.nearest"
+    code = f"import sys, {modules}; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid.fusion import HEAD_VISIBLE, fpr_weight, fused, hidden_share, shown_height, standardized
+from reid.sets.fusion import HEAD_VISIBLE, fpr_weight, fused, hidden_share, shown_height, standardized
 
 RNG = np.random.default_rng(0)
 POOLED, FPR = RNG.random((3, 9), np.float32), RNG.random((3, 9), np.float32)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from reid import layouts
-from reid.archives import read_images
-from reid.datasets import load_dataset
-from reid.samples import DatasetChanged, DatasetMissing
+from reid.data import layouts
+from reid.data.archives import read_images
+from reid.data.datasets import load_dataset
+from reid.data.samples import DatasetChanged, DatasetMissing
 
 PNG = cv2.imencode(".png", np.full((8, 4, 3), 7, np.uint8))[1].tobytes()
 

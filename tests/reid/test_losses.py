@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reid.fpr_torch import fpr_distance
-from reid.losses import (
+from reid.fpr.differentiable import fpr_distance
+from reid.training.losses import (
     batch_hard_triplet,
     direction_loss,
     euclidean,

@@ -11,9 +11,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from reid.data.samples import Sample
 from reid.masks import MaskMissing, contact_sheet, main, mask_path, read_mask, write_mask
-from reid.samples import Sample
-from reid.segment import Placement, Segmenter, SegmenterError, on_canvas, overlap, person_mask
+from reid.network.segment import Placement, Segmenter, SegmenterError, on_canvas, overlap, person_mask
 
 PNG = cv2.imencode(".png", np.full((64, 32, 3), 200, np.uint8))[1].tobytes()
 SAMPLES = [Sample(f"made/train/{i}_1.jpg", i, 1, PNG) for i in range(3)]
@@ -101,7 +101,7 @@ def test_what_is_no_segmentation_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_real_person_is_found(shared_data: Path) -> None:
-    from reid.datasets import load_dataset
+    from reid.data.datasets import load_dataset
 
     network = shared_data / "weights/yolov8n-seg.pt"
     if not network.is_file():

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from reid.model import FPRNet, PositionPool, pyramid, pyramid_means
-from reid.openvino_core import openvino_core
-from reid.openvino_weights import InitialWeightsMismatch, initialise_from_openvino
-from reid.resnet import HalfInstanceNorm
-from reid.spec import Backbone, ModelSpec
+from reid.network.model import FPRNet, PositionPool, pyramid, pyramid_means
+from reid.network.openvino_core import openvino_core
+from reid.network.openvino_weights import InitialWeightsMismatch, initialise_from_openvino
+from reid.network.resnet import HalfInstanceNorm
+from reid.network.spec import Backbone, ModelSpec
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared"))
 RETAIL = SHARED / "weights/reid_peers/person-reidentification-retail-0277.xml"
@@ -111,7 +111,7 @@ def test_a_paper_strict_network_has_the_backbones_channels_and_110_cells() -> No
 
 
 def test_resnet_has_the_keys_of_torchvision(shared_data: Path) -> None:
-    from reid.initialise import read_state
+    from reid.training.initialise import read_state
 
     ours = FPRNet(ModelSpec(backbone="resnet50")).backbone.state_dict()
     theirs = read_state(shared_data / "weights/resnet50_imagenet_nc.npz")

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 QUIET = """
 import sys, psutil, torch
 from reid.export import openvino_backbone
-from reid.model import FPRNet
-from reid.spec import ModelSpec
+from reid.network.model import FPRNet
+from reid.network.spec import ModelSpec
 openvino_backbone(FPRNet(ModelSpec(width=0.5)).eval())(torch.zeros(1, 3, 64, 32, dtype=torch.uint8))
 assert "openvino" in sys.modules
 print(psutil.Process().children(), sys.modules["openvino_telemetry"])

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark
+from reid.data.samples import Sample
 from reid.pictures import RIGHT, TILE, WRONG, app, fitted, grid_of, heat, ranked_row
-from reid.samples import Sample
+from reid.scoring.benchmarks import Benchmark
+from reid.sets.baselines import CellGrid
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.rank import Ranking, average_precisions, bootstrap, gain, rank
+from reid.scoring.rank import Ranking, average_precisions, bootstrap, gain, rank
 
 
 def ranking_of(row: list[float], hits: list[bool]) -> Ranking:

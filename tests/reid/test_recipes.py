@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reid.initialise import begin
-from reid.recipe import CropSize, Recipe, RecipeError, load_recipe
+from reid.training.initialise import begin
+from reid.training.recipe import CropSize, Recipe, RecipeError, load_recipe
 from tests.reid.tiny_training import FOREIGN, run, tiny_batches
 
 CONFIGS = Path(__file__).parents[2] / "configs/reid"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid.samplers import PeopleSampler
+from reid.training.samplers import PeopleSampler
 
 PEOPLE = [f"p{i % 9}" for i in range(60)]
 

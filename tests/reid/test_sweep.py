@@ -11,14 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from reid.baselines import CellGrid
-from reid.benchmarks import Benchmark
-from reid.embeddings import Embeddings
-from reid.model import FPRNet
-from reid.samples import Sample
-from reid.spec import ModelSpec
-from reid.sweep import Parameter, SweepError, at_levels, at_ridge, level_choices, sweep, with_levels
-from reid.weights import save_weights
+from reid.data.samples import Sample
+from reid.network.model import FPRNet
+from reid.network.spec import ModelSpec
+from reid.network.weights import save_weights
+from reid.scoring.benchmarks import Benchmark
+from reid.scoring.embeddings import Embeddings
+from reid.scoring.sweep import Parameter, SweepError, at_levels, at_ridge, level_choices, sweep, with_levels
+from reid.sets.baselines import CellGrid
 
 GRID = CellGrid((2, 4), 4, 4)  # 2x2 + 1x1 cells
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from reid.torchvision_ops import nms
+from reid.network.torchvision_ops import nms
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_torchvision_imports_and_suppresses_boxes_whatever_its_build() -> None:
     program = (
-        "from reid.torchvision_ops import ensure_torchvision_ops as ensure\n"
+        "from reid.network.torchvision_ops import ensure_torchvision_ops as ensure\n"
         "first = ensure(); assert ensure() == first\n"
         "import torch; from torchvision.ops import nms\n"
         "boxes = torch.tensor([[0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30.0]])\n"

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reid.fpr import distance, prepare
-from reid.tracklets import (
+from reid.fpr.distance import distance, prepare
+from reid.sets.tracklets import (
     Calibration,
     CalibrationError,
     Comparison,

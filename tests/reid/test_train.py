@@ -15,20 +15,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reid.batches import TrainingBatches
-from reid.checkpoints import CHECKPOINT, CheckpointMismatch
-from reid.curves import cut_log
-from reid.initialise import InitialWeightsMismatch, begin, initialise
-from reid.model import FPRNet, FPROutput
-from reid.objective import TERMS
-from reid.optimiser import make_optimiser, set_rates
+from reid.network.model import FPRNet, FPROutput
+from reid.network.spec import ModelSpec
+from reid.network.weights import load_weights, read_notes
 from reid.progress import AboveBar, progress_bar
-from reid.recipe import CropSize, LossWeights, Optimiser
-from reid.spec import ModelSpec
-from reid.teacher import TeacherStale, load_cache
 from reid.train import TrainingDiverged, begin_run, stop_on_signals, update
-from reid.trainee import foreground_mean
-from reid.weights import load_weights, read_notes
+from reid.training.batches import TrainingBatches
+from reid.training.checkpoints import CHECKPOINT, CheckpointMismatch
+from reid.training.curves import cut_log
+from reid.training.initialise import InitialWeightsMismatch, begin, initialise
+from reid.training.objective import TERMS
+from reid.training.optimiser import make_optimiser, set_rates
+from reid.training.recipe import CropSize, LossWeights, Optimiser
+from reid.training.teacher import TeacherStale, load_cache
+from reid.training.trainee import foreground_mean
 from tests.reid.tiny_training import run, tiny_batches, tiny_recipe, tiny_samples, tiny_teacher
 
 CONFIGS = Path(__file__).parents[2] / "configs/reid"

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from reid.model import FPRNet
-from reid.spec import ModelSpec
-from reid.weights import WeightsError, load_weights, read_notes, save_weights, set_calibration
+from reid.network.model import FPRNet
+from reid.network.spec import ModelSpec
+from reid.network.weights import WeightsError, load_weights, read_notes, save_weights, set_calibration
 
 TINY = ModelSpec(name="tiny", width=0.5)
 
@@ -82,7 +82,7 @@ def test_weights_of_another_program_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_contradict_their_notes_are_refused(saved: Path) -> None:
-    from reid.weights import read_metadata, write
+    from reid.network.weights import read_metadata, write
 
     write(saved, {"a": torch.zeros(2)}, read_metadata(saved))
     with pytest.raises(WeightsError, match="not the weights its own notes describe"):
@@ -101,7 +101,7 @@ def test_weights_that_contradict_their_notes_are_refused(saved: Path) -> None:
 def test_weights_of_another_spec_say_what_differs(
     saved: Path, changed: dict[str, object], message: str
 ) -> None:
-    from reid.weights import read_metadata, write
+    from reid.network.weights import read_metadata, write
 
     notes = read_metadata(saved)
     spec = json.dumps({**json.loads(notes["spec"]), **changed})

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from reid.batches import Batches, TrainingBatches
-from reid.datasets import Sample
+from reid.data.datasets import Sample
 from reid.export import onnx_file
-from reid.foreign import ForeignNetwork
-from reid.initialise import begin
-from reid.map_cache import MapBatches, load_maps, write_maps
-from reid.model import make_backbone
-from reid.recipe import CropSize, LossWeights, Recipe
-from reid.spec import ForeignSpec, ModelSpec
-from reid.teacher import PROJECTED, TeacherCache
+from reid.network.foreign import ForeignNetwork
+from reid.network.model import make_backbone
+from reid.network.spec import ForeignSpec, ModelSpec
 from reid.train import fit
-from reid.trainee import Trainee
+from reid.training.batches import Batches, TrainingBatches
+from reid.training.initialise import begin
+from reid.training.map_cache import MapBatches, load_maps, write_maps
+from reid.training.recipe import CropSize, LossWeights, Recipe
+from reid.training.teacher import PROJECTED, TeacherCache
+from reid.training.trainee import Trainee
 
 PEOPLE, CROPS = 6, 4
 FOREIGN = ForeignSpec("tiny", "map", channels=24, embedding=8)

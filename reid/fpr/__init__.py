@@ -1,0 +1,1 @@
+"""The FPR distance: galleries prepared once, compared at the speed of the machine."""

@@ -1,0 +1,1 @@
+"""What `reid.train` is made of."""
