@@ -85,7 +85,7 @@ def time_odds(row: int, mine: int, looks: NDArray[np.float64], ways: Sequence[Wa
     times = np.zeros(len(looks))
     rivals = np.argsort(-looks, kind="stable")[:RIVALS].tolist()
     for one in {mine, *(rival for rival in rivals if looks[rival] > LEAST_LIKELY)}:
-        times[one] = time_gain(ways[one].gain(row))
+        times[one] = ways[one].gain(row)
     return times
 
 
@@ -101,12 +101,12 @@ class Way:
         return self.evidence.clocks[row], float(self.evidence.start_s[row]), row
 
     def gain(self, row: int) -> float:
-        """Log-odds of the walks with a tracklet, less those of the walks without it."""
+        """What times add to the log-odds of a tracklet being one of these."""
         at = bisect_left(self.places, self.place(row))
         after = at + (self.places[at : at + 1] == [self.place(row)])
-        before = [row for *_, row in self.places[max(at - 1, 0) : at]]
-        later = [row for *_, row in self.places[after : after + 1]]
-        return self.log_odds([*before, row, *later]) - self.log_odds([*before, *later])
+        without = [row for *_, row in (*self.places[max(at - 1, 0) : at], *self.places[after : after + 1])]
+        absences = self.evidence.absences([*without, row]) - self.evidence.absences(without)
+        return time_gain(self.log_odds([*without, row]) - self.log_odds(without), absences)
 
     def log_odds(self, members: Sequence[int]) -> float:
         """Of all the walks between these."""

@@ -58,6 +58,12 @@ def test_the_usual_walking_time_decides_between_people_who_look_alike(
     assert cluster(one, walks, 0.0) == joined
 
 
+def test_who_was_long_gone_must_look_more_alike() -> None:
+    for likely, gone_s, joined in ((1.5, 60.0, True), (1.5, 3600.0, False), (2.5, 3600.0, True)):
+        one = evidence([[0, likely], [likely, 0]], start_s=(0.0, gone_s))
+        assert (len(cluster(one, Transit(), 0.0)) == 1) == joined
+
+
 def test_times_alone_never_join_people_who_look_different() -> None:
     walks = learnt((("a", "b"), 0.0) for _ in range(500))
     assert cluster(evidence([[0, -3.5], [-3.5, 0]]), walks, 0.0) == [[0], [1]]
