@@ -126,7 +126,8 @@ def start_shared(run: Run, name: str) -> None:
     folder = str(run.folder)
     recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
     if name == "reid":
-        embedding = msgspec.msgpack.encode(ReidJob(folder, recordings, run.config.reid))
+        live = tuple(job.recording for job in run.jobs if job.camera.live)
+        embedding = msgspec.msgpack.encode(ReidJob(folder, recordings, live, run.config.reid))
         process = SPAWN.Process(target=reid_worker.main, args=(embedding, Flag(run.stop)), name=name)
     else:
         matching = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)

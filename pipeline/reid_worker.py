@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 import cv2
@@ -45,6 +45,8 @@ class ReidJob(msgspec.Struct, frozen=True):
     folder: str
     recordings: tuple[int, ...]
     """It ends when all of these have."""
+    live: tuple[int, ...]
+    """Those that are watched live: nobody can read them again."""
     config: ReidConfig
 
 
@@ -68,7 +70,7 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
         ready = ModelReady(embedder.model_id, embedder.calibration)
         sender.send(ready)
         progress.send(ready)
-        closing = Closing(stopped, time.monotonic)
+        closing = Closing(stopped, time.monotonic, frozenset(work.live))
         serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive, closing)
     except WeightsError as error:
         progress.send(Notice("error", str(error)))
@@ -113,20 +115,26 @@ def serve(
 
 
 class Closing:
-    """Leaves crops out once a run is being stopped, so that it ends within seconds, however much is left.
+    """Leaves crops of live cameras out once a run is being stopped, so that it ends within seconds.
+
+    Of a recording nothing is left out: what is finished is never read again, so it must be whole; and its
+    reader waits for us, so that little is left.
 
     Args:
         stopped: whether it is being stopped.
         now_s: monotonic clock.
+        live: recordings that are watched live.
     """
 
-    def __init__(self, stopped: Callable[[], bool], now_s: Callable[[], float]) -> None:
-        self.stopped, self.now_s = stopped, now_s
+    def __init__(self, stopped: Callable[[], bool], now_s: Callable[[], float], live: Set[int]) -> None:
+        self.stopped, self.now_s, self.live = stopped, now_s, live
         self.since_s: float | None = None
 
     def lightened(self, message: Message) -> Message:
         """The message with the crops that there still is time for."""
         if not self.stopped():
+            return message
+        if isinstance(message, TrackletClosed) and message.key.recording not in self.live:
             return message
         self.since_s = self.now_s() if self.since_s is None else self.since_s
         waited_s = self.now_s() - self.since_s

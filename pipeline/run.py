@@ -83,7 +83,8 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
             if jobs:
                 carry_out(jobs, config, database, identities, report, console)
             state = "interrupted" if report.interrupted else "done"
-            if state == "done" and jobs and not any(job.camera.live for job in jobs):
+            left = any(store.unlinked(None, identities))
+            if state == "done" and (jobs or left) and not any(job.camera.live for job in jobs):
                 relink(store, config)
                 look_back(store, config, console)
         finally:

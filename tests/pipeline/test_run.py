@@ -122,6 +122,20 @@ def test_reading_again_keeps_what_cannot_be_read_again_and_says_which_correction
         assert corrections(store)[0].void == ("are void" in said)
 
 
+def test_what_a_stopped_run_left_unlinked_is_linked_though_every_recording_is_finished(
+    scene: Scene, done: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "out.db"
+    shutil.copy(done, database)
+    with open_store(database, write=True) as store:
+        version = store.new_version("online")
+        assert list(store.unlinked(None, version))
+    assert read(config_of(scene), database).exit_code == 0
+    with open_store(database) as store:
+        assert not list(store.unlinked(None, store.current_version() or 0))
+    assert partition(exported(database)) == partition(exported(done))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
