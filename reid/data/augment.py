@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Strength = Literal["none", "mild", "strong"]
 STRIDE = 16
 """Pixels of the network's input to a position of its map."""
 FULL = (256, 128)
@@ -50,7 +51,7 @@ def augment(
     occlusion: float,
     rng: np.random.Generator,
     box: tuple[int, int] = FULL,
-    strength: Literal["none", "mild"] = "mild",
+    strength: Strength = "mild",
 ) -> Augmented:
     """A picture of `window`'s size from `image`; with probability `occlusion` a piece of `other` covers it.
 
@@ -60,10 +61,12 @@ def augment(
         window: what of the fitted picture is shown.
         occlusion: 0..1.
         box: height and width in px of the fitted picture.
-        strength: `mild` also moves, recolours and mirrors it.
+        strength: `mild` also moves, recolours and mirrors it; `strong` also spoils it, see `degrade`.
     """
     full = fit(image, box)
-    if strength == "mild":
+    if strength == "strong":
+        full = degrade(full, rng)
+    if strength != "none":
         full = shift(recolour(full, rng), rng)
     rows = slice(window.top, window.top + window.height)
     columns = slice(window.left, window.left + window.width)
@@ -71,7 +74,7 @@ def augment(
     mask = np.zeros(picture.shape[:2], np.float32)
     if rng.random() < occlusion:
         picture, mask = occlude(picture, other, rng)
-    flipped = strength == "mild" and bool(rng.random() < 0.5)
+    flipped = strength != "none" and bool(rng.random() < 0.5)
     if flipped:
         picture, mask = np.ascontiguousarray(picture[:, ::-1]), mask[:, ::-1]
     return Augmented(picture, block_means(mask), flipped)
@@ -102,6 +105,39 @@ def recolour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     gain = rng.uniform(0.85, 1.18) * rng.uniform(0.95, 1.05, 3)
     table = np.arange(256)[:, None] * gain + rng.uniform(-15, 15)
     return np.asarray(cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None]), np.uint8)
+
+
+def degrade(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The picture in other light or of a poor camera: dark, pale, coarse, blurred, packed hard."""
+    if rng.random() < 0.5:
+        image = relight(image, rng)
+    if rng.random() < 0.4:
+        image = coarsen(image, rng)
+    if rng.random() < 0.2:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.5)), np.uint8)
+    if rng.random() < 0.2:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 60))]
+        image = np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR), np.uint8)
+    return image
+
+
+def relight(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Other light: gamma, a tint, and less colour."""
+    exponent, tint = np.exp(rng.uniform(-0.6, 0.6)), rng.uniform(0.85, 1.15, 3)
+    table = 255 * (np.arange(256)[:, None] / 255) ** exponent * tint
+    lit = cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None])
+    grey = np.repeat(cv2.cvtColor(lit, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    share = rng.uniform(0, 0.7)
+    return np.asarray(cv2.addWeighted(lit, 1 - share, grey, share, 0), np.uint8)
+
+
+def coarsen(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The picture as if the person were 40 to 130 px high, of 256."""
+    height, width = image.shape[:2]
+    scale = rng.uniform(40, 130) / FULL[0]
+    small = (max(round(width * scale), 8), max(round(height * scale), 8))
+    coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def occlude(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from reid.data.augment import Strength
 from reid.network.spec import ModelSpec, unknown_keys
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -111,8 +112,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parts of the backbone that keep their first weights."""
     people: Annotated[int, Meta(ge=2)] = 16
     crops: Annotated[int, Meta(ge=2)] = 4
-    augmentation: Literal["none", "mild"] = "mild"
-    """`mild`: mirrored, moved by up to 6 px, recoloured a little."""
+    augmentation: Strength = "mild"
+    """`mild`: mirrored, moved by up to 6 px, recoloured a little; `strong`: other light, coarse, blurred too."""
     occlusion: Share = 0.5
     """Share of the crops that get something in front; 0 also uncovers every view of a map cache."""
     margin: Positive = 0.3
