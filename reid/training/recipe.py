@@ -113,7 +113,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: Annotated[int, Meta(ge=2)] = 16
     crops: Annotated[int, Meta(ge=2)] = 4
     augmentation: Strength = "mild"
-    """`mild`: mirrored, moved by up to 6 px, recoloured a little; `strong`: other light, coarse, blurred too."""
+    """`mild`: mirrored, moved by up to 6 px, recoloured a little; `strong`: other light, coarse, blurred."""
     occlusion: Share = 0.5
     """Share of the crops that get something in front; 0 also uncovers every view of a map cache."""
     margin: Positive = 0.3
