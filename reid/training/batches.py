@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reid.data.augment import Augmented, Window, augment, block_means, random_window
+from reid.data.augment import STRIDE, Augmented, Window, augment, block_means, random_window
 from reid.data.datasets import Sample
 from reid.masks import read_mask
 from reid.training.recipe import Recipe
@@ -96,7 +96,8 @@ class TrainingBatches(Dataset[Batch]):
         )
         if self.cache is None:
             return batch
-        maps = np.stack([seen(self.cache.maps[index], w, p) for index, w, p in shown])
+        box = self.recipe.model.box
+        maps = np.stack([seen(coarser(self.cache.maps[index], box), w, p) for index, w, p in shown])
         return replace(
             batch,
             teacher=torch.from_numpy(self.cache.embeddings[indices].astype(np.float32)),
@@ -131,7 +132,7 @@ class TrainingBatches(Dataset[Batch]):
         if self.recipe.masks is not None:
             return mask_label(Path(self.recipe.masks), self.samples[index], box)
         if self.cache is not None:
-            return foreground_stand_in(self.cache.norms[index])
+            return foreground_stand_in(coarser(self.cache.norms[index], box))
         return block_means(np.ones(box, np.float32))
 
 
@@ -147,6 +148,16 @@ def seen(grid: NDArray[np.floating], window: Window, picture: Augmented) -> NDAr
     """The part of a crop's full (h, w, ...) map that the picture shows, mirrored with it."""
     part: NDArray[np.floating] = grid[window.cells]
     return part[:, ::-1] if picture.flipped else part
+
+
+def coarser(grid: NDArray[np.floating], box: tuple[int, int]) -> NDArray[np.floating]:
+    """(h, w, ...) of a student's box from the map of a teacher's larger one: means of blocks."""
+    factor = grid.shape[0] * STRIDE // box[0]
+    if factor == 1:
+        return grid
+    rows, columns = grid.shape[0] // factor, grid.shape[1] // factor
+    blocks = grid.astype(np.float32).reshape(rows, factor, columns, factor, *grid.shape[2:])
+    return np.asarray(blocks.mean((1, 3)), np.float32)
 
 
 def foreground_stand_in(norms: NDArray[np.floating]) -> NDArray[np.float32]:

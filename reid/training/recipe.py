@@ -17,7 +17,8 @@ Weight = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 TEACHER_BOX = (256, 128)
-"""Height and width in px of what the teacher's cached maps show."""
+"""Height and width in px of what the teacher's cached maps show; a student's box may be 1/2 or 1/4 of it."""
+SHRUNK = (1, 2, 4)
 TAUGHT = ("teacher_direction", "teacher_relation", "teacher_map")
 """Terms of the loss that compare with a teacher."""
 
@@ -175,8 +176,9 @@ def contradiction(recipe: Recipe) -> str | None:
         return "losses: every term is 0, nothing to learn"
     if not recipe.teacher and any(losses[term] for term in TAUGHT):
         return f"losses: {', '.join(t for t in TAUGHT if losses[t])} need `teacher`"
-    if recipe.teacher and (not recipe.teacher_cache or spec.box != TEACHER_BOX):
-        return f"teacher: needs `teacher_cache` and a model.box of {TEACHER_BOX}, got {spec.box}"
+    boxes = [(TEACHER_BOX[0] // n, TEACHER_BOX[1] // n) for n in SHRUNK]
+    if recipe.teacher and (not recipe.teacher_cache or spec.box not in boxes):
+        return f"teacher: needs `teacher_cache` and a model.box of {TEACHER_BOX} or less, got {spec.box}"
     foreign = spec.backbone == "foreign"
     if foreign != (recipe.map_cache is not None) or foreign != (spec.foreign is not None):
         return "backbone foreign, model.foreign and map_cache go together"
