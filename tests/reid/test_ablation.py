@@ -20,6 +20,7 @@ from reid.ablation import (
     nearest_mean,
     open_case,
     redrawn,
+    spoiled,
     trainings,
     twice_as_high,
     upper_half,
@@ -98,3 +99,13 @@ def test_a_training_gains_nothing_over_itself_and_something_over_noise(case: Cas
     noise = replace(case, fpr=np.random.default_rng(0).random(case.fpr.shape, np.float32))
     assert [result.gain.mean for result in trainings(case, case)] == [0, 0, 0]
     assert [result.gain.mean > 0 for result in trainings(case, noise)] == [False, True, True]
+
+
+def test_spoiled_queries_are_the_same_people_in_worse_pictures(case: Case) -> None:
+    spoilt = spoiled(case.benchmark)
+    assert [sample.pid for sample in spoilt.queries] == [sample.pid for sample in case.benchmark.queries]
+    assert any(
+        not np.array_equal(new.image, old.image)
+        for new, old in zip(spoilt.queries, case.benchmark.queries, strict=True)
+    )
+    assert spoilt.gallery == case.benchmark.gallery and spoilt.name.endswith("poor cameras")

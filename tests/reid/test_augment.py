@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.data.augment import Window, augment, block_means, occlude, occluder_box, random_window, shift
+from reid.data.augment import (
+    Window,
+    augment,
+    block_means,
+    coarsen,
+    degrade,
+    occlude,
+    occluder_box,
+    random_window,
+    relight,
+    shift,
+)
 
 WHOLE = Window(0, 0, 256, 128)
 
@@ -73,3 +84,40 @@ def test_a_shift_is_smaller_than_half_a_map_position() -> None:
     for seed in range(30):
         row, column = np.argwhere(shift(image, np.random.default_rng(seed))[..., 0])[0]
         assert abs(int(row) - 128) < 8 and abs(int(column) - 64) < 8
+
+
+def noise(seed: int) -> NDArray[np.uint8]:
+    return np.asarray(np.random.default_rng(seed).integers(0, 256, (256, 128, 3)), np.uint8)
+
+
+def test_a_poor_camera_keeps_the_size_and_its_seed_tells_all() -> None:
+    made = [[degrade(noise(1), np.random.default_rng(seed)) for seed in range(20)] for _ in range(2)]
+    assert np.array_equal(made[0], made[1])
+    assert {picture.shape for picture in made[0]} == {(256, 128, 3)}
+    changed = sum(not np.array_equal(picture, noise(1)) for picture in made[0])
+    assert 10 <= changed < 20, "some stay as they were"
+
+
+def test_a_coarse_picture_has_lost_what_is_fine_and_kept_its_colour() -> None:
+    coarse = coarsen(noise(2), np.random.default_rng(0))
+    assert coarse.std() < noise(2).std() / 1.5
+    assert np.allclose(coarse.mean((0, 1)), noise(2).mean((0, 1)), atol=1)
+
+
+def test_other_light_changes_all_and_never_the_order_of_greys() -> None:
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (256, 128, 3)).copy()
+    for seed in range(10):
+        lit = relight(ramp, np.random.default_rng(seed))[:, 0].astype(int)
+        assert (np.diff(lit, axis=0) >= -1).all()  # rounding
+        assert not np.array_equal(lit, ramp[:, 0])
+
+
+def test_strong_is_mild_and_more() -> None:
+    seen = {
+        strength: augment(
+            noise(3), noise(4), WHOLE, occlusion=0, rng=np.random.default_rng(5), strength=strength
+        ).image
+        for strength in ("none", "mild", "strong")
+    }
+    assert np.array_equal(seen["none"], noise(3))
+    assert not np.array_equal(seen["mild"], seen["strong"])

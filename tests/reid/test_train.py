@@ -20,7 +20,7 @@ from reid.network.spec import ModelSpec
 from reid.network.weights import load_weights, read_notes
 from reid.progress import AboveBar, progress_bar
 from reid.train import TrainingDiverged, begin_run, stop_on_signals, update
-from reid.training.batches import TrainingBatches
+from reid.training.batches import TrainingBatches, coarser
 from reid.training.checkpoints import CHECKPOINT, CheckpointMismatch
 from reid.training.curves import cut_log
 from reid.training.initialise import InitialWeightsMismatch, begin, initialise
@@ -47,6 +47,17 @@ def test_a_run_leaves_weights_that_load_a_log_and_its_curves(tmp_path: Path) -> 
     rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert rows[-1]["step"] == "3" and float(rows[-1]["loss"]) > 0
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_student_of_half_the_size_learns_from_means_of_the_teachers_map() -> None:
+    grid = np.arange(16 * 8 * 2, dtype=np.float16).reshape(16, 8, 2)
+    half = coarser(grid, (128, 64))
+    assert half.shape == (8, 4, 2)
+    assert half[0, 0].tolist() == grid[:2, :2].mean((0, 1)).tolist()
+    assert coarser(grid, (256, 128)) is grid
+    small = ModelSpec(name="tiny", width=0.5, box=(128, 64))
+    batch = TrainingBatches(tiny_samples(), tiny_teacher(256), tiny_recipe(model=small))[0]
+    assert batch.teacher_map is not None and batch.teacher_map.shape[1:3] == batch.foreground.shape[1:]
 
 
 def test_a_run_of_no_steps_leaves_what_training_begins_as(tmp_path: Path) -> None:
