@@ -109,6 +109,9 @@ def read_status(database: str) -> Status:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Status)
     except FileNotFoundError as error:
-        raise StatusError(f"no live run goes on with {locate(database).name}") from error
+        where = locate(database)
+        missing = where.path is not None and not where.path.exists()
+        reason = ": no such database, check the path" if missing else ""
+        raise StatusError(f"no live run goes on with {where.name}{reason}") from error
     except (OSError, msgspec.MsgspecError) as error:
         raise StatusError(f"{path}: {getattr(error, 'strerror', None) or 'not a status file'}") from error

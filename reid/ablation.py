@@ -20,7 +20,16 @@ from reid.data.samples import Sample
 from reid.evaluate import percent, spread
 from reid.fpr.distance import RIDGE, prepare
 from reid.progress import one_line_errors, show, watch
-from reid.scoring.benchmarks import HELDOUT_SHARES, Benchmark, heldout, limited, ranked
+from reid.scoring.benchmarks import (
+    HELDOUT,
+    HELDOUT_SHARES,
+    Benchmark,
+    Queries,
+    benchmarks_of,
+    heldout,
+    limited,
+    ranked,
+)
 from reid.scoring.embeddings import Embeddings, open_embeddings
 from reid.scoring.methods import hidden_shares, pooled_distances, reconstruction_distances
 from reid.scoring.rank import Interval, gain
@@ -223,8 +232,14 @@ GROUPS: dict[str, Callable[[Case], list[Result]]] = {
 def main(
     weights: Annotated[Path, typer.Option(help="Checkpoint (.safetensors).")],
     root: Annotated[Path, typer.Option(help="Folder that holds the data sets.")],
+    dataset: Annotated[
+        str, typer.Option(help="heldout, or a test set: to report, never to choose.")
+    ] = HELDOUT,
+    queries: Annotated[Queries, typer.Option(help="Query set of partial_reid.")] = Queries.PARTIAL,
     group: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(GROUPS)}; default: all.")] = None,
-    covered: Annotated[list[float] | None, typer.Option(help="Shares covered; default: 0 and 0.5.")] = None,
+    covered: Annotated[
+        list[float] | None, typer.Option(help="Shares covered of heldout; default: 0 and 0.5.")
+    ] = None,
     backbone: Annotated[Path | None, typer.Option(help="Foreign network of a head's weights.")] = None,
     instead_of: Annotated[
         Path | None, typer.Option(help="Only what --weights gain over this other checkpoint.")
@@ -240,6 +255,8 @@ def main(
     """Scores ideas beyond the paper on people held out; one that needs training by two checkpoints."""
     chosen = group or list(GROUPS)
     shares = covered or [0.0, 0.5]
+    if covered and dataset != HELDOUT:
+        raise typer.BadParameter(f"--covered goes with --dataset {HELDOUT}")
     unknown = [name for name in chosen if name not in GROUPS]
     if unknown or not set(shares) <= set(HELDOUT_SHARES):
         raise typer.BadParameter(
@@ -247,7 +264,12 @@ def main(
         )
     with one_line_errors():
         people = read_heldout(heldout_list)
-        benchmarks = [limited(heldout(root, people, share), max_queries) for share in shares]
+        whole = (
+            [heldout(root, people, share) for share in shares]
+            if dataset == HELDOUT
+            else benchmarks_of(dataset, root, queries, people)
+        )
+        benchmarks = [limited(benchmark, max_queries) for benchmark in whole]
         benchmarks = [spoiled(benchmark) if poor else benchmark for benchmark in benchmarks]
         network = open_embeddings(weights, backbone=backbone, folder=cache)
         cases = [open_case(network, benchmark) for benchmark in benchmarks]

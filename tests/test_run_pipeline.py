@@ -94,7 +94,9 @@ def test_a_file_as_the_folder_of_pictures_is_wrong_usage(tmp_path: Path) -> None
 def test_without_a_live_run_status_is_one_line_even_for_programs(tmp_path: Path) -> None:
     answer = call("status", "--json", "--db", fill(tmp_path / "a.db"))
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)
-    assert "no live run goes on" in answer.stderr
+    assert "no live run goes on" in answer.stderr and "no such" not in answer.stderr
+    nowhere = call("status", "--db", str(tmp_path / "typo.db"))
+    assert nowhere.returncode == 1 and "typo.db: no such database" in nowhere.stderr
 
 
 @pytest.mark.parametrize("typed", ["n\n", ""])

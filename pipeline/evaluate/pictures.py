@@ -55,9 +55,9 @@ def wrong_links(measured: Evaluation) -> Iterator[tuple[str, str, Colour, list[G
         )
     for jump in measured.jumps:
         shown = ", ".join(f"person {person} in {boxes}" for person, boxes in jump.boxes.items())
-        title = f"{jump.camera}: track {jump.track} jumps between people"
+        title = f"{jump.camera}: one track jumps between people"
         yield (
-            f"jump_{jump.camera}_{jump.track}",
+            f"jump_{jump.camera}_t{jump.tracklets[0]}",
             title,
             colour_of(None),
             [(f"boxes: {shown}", jump.tracklets)],

@@ -119,7 +119,7 @@ def wrong_lines(measured: Evaluation) -> list[str]:
     for jump in measured.jumps:
         parts = (f"person {person} ({count_text(n, 'box', 'boxes')})" for person, n in jump.boxes.items())
         lines.append(
-            f"jump: {jump.camera} track {jump.track} ({numbers(jump.tracklets)}) shows {', '.join(parts)}"
+            f"jump: {jump.camera} one track ({numbers(jump.tracklets)}) shows {', '.join(parts)}"
         )
     return lines
 
