@@ -1,0 +1,234 @@
+"""How right grouping is on simulated sites of people held out of training: what its constants are chosen on.
+
+    python benchmarks/heldout_sites.py [--weights FILE] [--pairs=-20,-20,-7 ...] [--json]
+
+33 sites of 8 to 24 people of one data set. The looks are the held-out people's crops, up to 5 of a person and
+camera, half of the tracklets covered by 25 or 50%; the walks are made up: everybody passes the data set's
+cameras in a ring, at a pace of their own. Pairs of tracklets that are grouped and right, over all sites of a
+data set, with clocks known and unknown. --pairs: slope of the cosine gap, of the FPR gap, intercept of the
+log-odds, several to compare; left out: what the weights say. Needs SHARED_DATA (default ../shared).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
+sys.path.insert(0, str(ROOT))
+
+from pipeline.cluster import people  # noqa: E402
+from pipeline.config import MatcherConfig  # noqa: E402
+from pipeline.constraints import Constraints  # noqa: E402
+from pipeline.evidence import gather  # noqa: E402
+from pipeline.match import Place  # noqa: E402
+from pipeline.messages import Embedding, TrackletKey  # noqa: E402
+from pipeline.rows import StoredCrop, StoredTracklet  # noqa: E402
+from pipeline.site import Site  # noqa: E402
+from pipeline.transit import Transit  # noqa: E402
+from reid.calibrate import Tracklet, embed_tracklets, heldout_tracklets  # noqa: E402
+from reid.data.datasets import HELDOUT_LIST, load_heldout, read_heldout  # noqa: E402
+from reid.embed import load_embedder  # noqa: E402
+from reid.network.weights import read_notes  # noqa: E402
+from reid.sets.affinity import FprPairs, PairCalibration  # noqa: E402
+
+WEIGHTS = ROOT / "weights/fpr_small.safetensors"
+SIZES = ((8, 5), (14, 4), (24, 2))
+"""People of a site, and so many such sites of each data set."""
+MINUTES_A_PERSON = 0.6
+WALK_S = (8.0, 40.0)
+"""From one camera to the next."""
+STAY_S = 8.0
+"""In a camera, the median."""
+LINKED = 0.5
+MODEL = "held out"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A tracklet of somebody at a made-up time."""
+
+    end_s: float
+    start_s: float
+    row: int
+    """In the list of all tracklets."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pairs of tracklets."""
+
+    right: int
+    said: int
+    true: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting on one data set."""
+
+    pairs: str
+    source: str
+    clocks: str
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Ring:
+    """The held-out people of a data set and their walks from camera to camera."""
+
+    tracklets: Sequence[Tracklet]
+    rows: Sequence[int]
+    """Of `tracklets`, those of this data set."""
+
+    def visits(self, count: int, rng: np.random.Generator) -> list[Visit]:
+        """Of `count` people, in the order of their ends."""
+        owners = {row: self.tracklets[row].person for row in self.rows}
+        cameras = sorted({self.tracklets[row].camera for row in self.rows})
+        walks = dict(zip(cameras, rng.uniform(*WALK_S, len(cameras)), strict=True))
+        found = []
+        for person in rng.permutation(sorted(set(owners.values())))[:count].tolist():
+            mine = [row for row in self.rows if owners[row] == person]
+            found += self.round(mine, walks, count, rng)
+        return sorted(found, key=lambda visit: (visit.end_s, visit.row))
+
+    def round(
+        self, mine: Sequence[int], walks: dict[int, float], count: int, rng: np.random.Generator
+    ) -> Iterator[Visit]:
+        """One person's round through all cameras, from one of them on."""
+        cameras, now = list(walks), rng.uniform(0, 60 * MINUTES_A_PERSON * count)
+        first, pace = int(rng.integers(len(cameras))), max(0.5, rng.normal(1, 0.15))
+        for camera in [*cameras[first:], *cameras[:first]]:
+            for row in (row for row in mine if self.tracklets[row].camera == camera):
+                end = now + float(rng.lognormal(np.log(STAY_S), 0.4))
+                yield Visit(end, now, row)
+                now = end
+            now += walks[camera] * pace
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--pairs", action="append", metavar="COSINE,FPR,INTERCEPT")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if not SHARED.is_dir():
+        print(f"SHARED_DATA: no folder {SHARED}", file=sys.stderr)
+        return 2
+    own = PairCalibration.from_dict(read_notes(arguments.weights).calibration)
+    settings = [changed(own, text) for text in arguments.pairs] if arguments.pairs else [own]
+    rows = list(measured(embedded(arguments.weights), settings))
+    if arguments.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return 0
+    for row in rows:
+        print(
+            f"{row.pairs:18}{row.source:14} clocks {row.clocks:8}"
+            f"precision {row.precision:.3f}  recall {row.recall:.3f}  F1 {row.f1:.3f}"
+        )
+    return 0
+
+
+def changed(own: PairCalibration, text: str) -> PairCalibration:
+    """The calibration with other slopes and intercept."""
+    cosine, fpr, intercept = (float(number) for number in text.split(","))
+    return replace(own, cosine=cosine, fpr=fpr, intercept=intercept)
+
+
+def embedded(weights: Path) -> list[Tracklet]:
+    """The held-out people's tracklets, as `reid.calibrate` takes them."""
+    samples = load_heldout(SHARED / "data", read_heldout(ROOT / HELDOUT_LIST))
+    return embed_tracklets(load_embedder(weights), heldout_tracklets(samples, np.random.default_rng(0)))
+
+
+def measured(tracklets: Sequence[Tracklet], settings: Sequence[PairCalibration]) -> Iterator[Row]:
+    """Every setting on every data set, clocks known and not."""
+    for source in sorted({tracklet.source for tracklet in tracklets}):
+        ring = Ring(tracklets, [row for row, t in enumerate(tracklets) if t.source == source])
+        visits = [
+            ring.visits(count, np.random.default_rng((count, seed)))
+            for count, sites in SIZES
+            for seed in range(sites)
+        ]
+        kept = [FprPairs() for _ in visits]
+        for setting in settings:
+            for known in (True, False):
+                counts = [
+                    grouped(tracklets, site, setting, pairs, clocks_known=known)
+                    for site, pairs in zip(visits, kept, strict=True)
+                ]
+                yield row_of(counts, setting, source, clocks="known" if known else "unknown")
+
+
+def grouped(
+    tracklets: Sequence[Tracklet],
+    visits: Sequence[Visit],
+    setting: PairCalibration,
+    pairs: FprPairs,
+    *,
+    clocks_known: bool,
+) -> Counts:
+    """What grouping the tracklets of one site gives."""
+    stored = [as_stored(visit, tracklets[visit.row]) for visit in visits]
+    cameras = {tracklets[visit.row].camera for visit in visits}
+    site = Site(
+        {camera: Place(f"c{camera}", clocks_known) for camera in cameras},
+        Constraints(),
+        MatcherConfig(clock_tolerance_s=1.0),
+        setting,
+        MODEL,
+    )
+    groups = people(gather(stored, site, pairs=pairs), LINKED, Transit()).groups
+    said = np.empty(len(visits), np.int64)
+    for number, members in enumerate(groups):
+        said[members] = number
+    return counts_of(said, np.array([tracklets[visit.row].person for visit in visits]))
+
+
+def as_stored(visit: Visit, tracklet: Tracklet) -> StoredTracklet:
+    """A tracklet as the store would hold it; its number is its row."""
+    crops = tuple(
+        StoredCrop(0, 0, 1.0, Embedding(crop.cells, crop.foreground, crop.pooled)) for crop in tracklet.crops
+    )
+    times = (round(visit.start_s * 1e9), round(visit.end_s * 1e9))
+    key = TrackletKey(tracklet.camera, visit.row + 1, 0)
+    return StoredTracklet(visit.row, key, f"c{tracklet.camera}", *times, MODEL, crops)
+
+
+def counts_of(said: NDArray[np.int64], true: NDArray[np.int64]) -> Counts:
+    """Pairs that are said to be one person, that are, and both."""
+    upper = np.triu_indices(len(said), 1)
+    together, same = ((numbers[:, None] == numbers)[upper] for numbers in (said, true))
+    return Counts(int((together & same).sum()), int(together.sum()), int(same.sum()))
+
+
+def row_of(counts: Sequence[Counts], setting: PairCalibration, source: str, *, clocks: str) -> Row:
+    """All sites of a data set together."""
+    right, said, true = (sum(getattr(c, name) for c in counts) for name in ("right", "said", "true"))
+    name = f"{setting.cosine:g},{setting.fpr:g},{setting.intercept:g}"
+    return Row(
+        name,
+        source.partition("/")[0],
+        clocks,
+        right / max(said, 1),
+        right / max(true, 1),
+        2 * right / max(said + true, 1),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
