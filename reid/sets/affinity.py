@@ -259,7 +259,7 @@ def cohort(cameras: NDArray[np.int64], vectors: NDArray[np.float64]) -> NDArray[
     much on who comes and goes, and distances to the cohort are mostly known already.
     """
     chosen, names = np.zeros(len(cameras), np.bool_), np.unique(cameras)
-    most = min(COHORT, -(-COHORTS // max(1, len(names))))
+    most = max(1, min(COHORT, COHORTS // max(1, len(names))))
     lots = np.array([crc32(vector.tobytes()) for vector in vectors])
     for camera in names:
         here = np.flatnonzero(cameras == camera)

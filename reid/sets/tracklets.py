@@ -14,7 +14,7 @@ from reid.fpr.gallery import Storage
 from reid.fpr.probes import ProbeBlock, check_probe, laid_side_by_side, weights
 
 EXEMPLARS = 8
-COMPARED = 4
+COMPARED = 2
 """Exemplars of an identity, the nearest by pooled vector, that the FPR distance is computed for."""
 BEST_SHARE = 0.5
 """Part of all crop pairs, the nearest, that the distance of two sets is the mean of; see docs/matching.md."""
