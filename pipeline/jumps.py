@@ -56,7 +56,7 @@ def jumps(vectors: NDArray[np.float64]) -> list[int]:
 
 
 def separation(distances: NDArray[np.float64], place: int) -> float:
-    """How different the crops before and from a place on are: the energy statistic of (K, K) cosine distances.
+    """How different the crops before and from a place on are: energy statistic of (K, K) cosine distances.
 
     sqrt(n m / (n + m)) (2 mean d(x, y) - mean d(x, x') - mean d(y, y')), from 0 to 2 sqrt(n m / (n + m)). A
     person whose own crops differ (half hidden, turned around) must be further from the other one, and one odd
