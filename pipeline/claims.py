@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cluster import Evidence, time_gain
+from pipeline.cluster import Evidence, Walks, time_gain
 from pipeline.config import MatcherConfig
 from pipeline.evidence import NOTHING_SEEN
 from pipeline.match import Sighting
 from pipeline.rows import StoredTracklet
-from pipeline.transit import Transit
 
 UNLIKELY = 0.01
 """A runner-up below this probability is none."""
@@ -26,8 +25,7 @@ LEAST_LIKELY = -8.0
 def claims(
     tracklets: Sequence[StoredTracklet],
     identities: Mapping[int, int],
-    evidence: Evidence,
-    transit: Transit,
+    walks: Walks,
     settings: MatcherConfig,
     *,
     settled: int = 0,
@@ -37,14 +35,13 @@ def claims(
     Args:
         tracklets: all of them.
         identities: by tracklet.
-        evidence: of the tracklets, in their order.
-        transit: walking times that the identities were made with.
+        walks: between the tracklets, in their order, as the identities were made with.
         settings: what is ambiguous.
         settled: so many, the first, are not asked about.
     """
     names, owner = np.unique([identities[t.id] for t in tracklets], return_inverse=True)
-    looks = identity_odds(owner, len(names), evidence)
-    ways = [Way(evidence, transit, np.flatnonzero(owner == one)) for one in range(len(names))]
+    looks = identity_odds(owner, len(names), walks.evidence)
+    ways = [Way(walks, np.flatnonzero(owner == one)) for one in range(len(names))]
     first = set(np.unique(owner, return_index=True)[1].tolist())
     found = []
     for row, tracklet in enumerate(tracklets[settled:], settled):
@@ -92,26 +89,18 @@ def time_odds(row: int, mine: int, looks: NDArray[np.float64], ways: Sequence[Wa
 class Way:
     """An identity's tracklets in order of time."""
 
-    def __init__(self, evidence: Evidence, transit: Transit, members: NDArray[np.intp]) -> None:
-        self.evidence, self.transit = evidence, transit
-        self.places = sorted(map(self.place, members.tolist()))
-
-    def place(self, row: int) -> tuple[int, float, int]:
-        """Where a tracklet stands in the order."""
-        return self.evidence.clocks[row], float(self.evidence.start_s[row]), row
+    def __init__(self, walks: Walks, members: NDArray[np.intp]) -> None:
+        self.walks, self.place = walks, walks.evidence.place
+        self.members = sorted(members.tolist(), key=self.place.__getitem__)
+        self.places = [self.place[row] for row in self.members]
 
     def gain(self, row: int) -> float:
         """What times add to the log-odds of a tracklet being one of these."""
-        at = bisect_left(self.places, self.place(row))
-        after = at + (self.places[at : at + 1] == [self.place(row)])
-        without = [row for *_, row in (*self.places[max(at - 1, 0) : at], *self.places[after : after + 1])]
-        absences = self.evidence.absences([*without, row]) - self.evidence.absences(without)
-        return time_gain(self.log_odds([*without, row]) - self.log_odds(without), absences)
-
-    def log_odds(self, members: Sequence[int]) -> float:
-        """Of all the walks between these."""
-        walks = self.evidence.walks(members)
-        return sum(self.transit.log_odds(*self.evidence.walk(a, b)) for a, b in walks)
+        at = bisect_left(self.places, self.place[row])
+        after = at + (self.members[at : at + 1] == [row])
+        without = [*self.members[max(at - 1, 0) : at], *self.members[after : after + 1]]
+        whole, rest = self.walks.chain([*without, row]), self.walks.chain(without)
+        return time_gain(whole.log_odds - rest.log_odds, whole.absences - rest.absences)
 
 
 def claim(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,33 +39,67 @@ class Evidence:
     clocks: Sequence[int]
     """Tracklets of one number have times that can be compared."""
 
+    @cached_property
+    def place(self) -> list[int]:
+        """(T,) place of each tracklet in order of clock and time."""
+        order = np.lexsort((self.start_s, np.asarray(self.clocks)))
+        return [int(rank) for rank in np.argsort(order)]
+
     def walks(self, members: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Pairs of a person's tracklets that follow each other in time."""
-        ordered = sorted(members, key=lambda one: (self.clocks[one], self.start_s[one], one))
+        ordered = sorted(members, key=self.place.__getitem__)
         return ((a, b) for a, b in pairwise(ordered) if self.clocks[a] == self.clocks[b])
 
     def walk(self, a: int, b: int) -> tuple[Hop, float]:
         """From where to where, and the time between, s."""
         return (self.cameras[a], self.cameras[b]), float(self.start_s[b] - self.end_s[a])
 
-    def absences(self, members: Sequence[int]) -> int:
-        """How often a person of these tracklets would have left the site and come back."""
-        return sum(self.walk(a, b)[1] > ABSENT_S for a, b in self.walks(members))
+
+class Walks:
+    """What walks between tracklets speak for, each computed once: most are asked for often."""
+
+    def __init__(self, evidence: Evidence, transit: Transit) -> None:
+        self.evidence, self.transit = evidence, transit
+        self.known: dict[tuple[int, int], Chain] = {}
+
+    def chain(self, members: Sequence[int]) -> Chain:
+        """All the walks of one person."""
+        log_odds, absences = 0.0, 0
+        for a, b in self.evidence.walks(members):
+            one = self.known.get((a, b)) or self.step(a, b)
+            log_odds += one.log_odds
+            absences += one.absences
+        return Chain(log_odds, absences)
+
+    def step(self, a: int, b: int) -> Chain:
+        """One walk."""
+        hop, gap_s = self.evidence.walk(a, b)
+        self.known[a, b] = Chain(self.transit.log_odds(hop, gap_s), int(gap_s > ABSENT_S))
+        return self.known[a, b]
+
+
+class Chain(NamedTuple):
+    """Walks of one person, one after the other."""
+
+    log_odds: float
+    """That they are one person's."""
+    absences: int
+    """How often that person left the site and came back."""
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Tracklets by person, and what was held of walking times when they were grouped."""
+    """Tracklets by person, and the walks with what was held of walking times when they were grouped."""
 
     groups: Sequence[Sequence[int]]
-    transit: Transit
+    walks: Walks
 
 
 class Clustering:
     """Groups of tracklets on their way to being identities; group numbers stay, merged ones become empty."""
 
-    def __init__(self, evidence: Evidence, transit: Transit, threshold: float) -> None:
-        self.evidence, self.transit, self.threshold = evidence, transit, threshold
+    def __init__(self, walks: Walks, threshold: float) -> None:
+        self.walks, self.threshold, evidence = walks, threshold, walks.evidence
         alone = set(range(len(evidence.looks))) - {member for group in evidence.must for member in group}
         self.groups = sorted([*map(sorted, evidence.must), *([one] for one in alone)])
         member = np.zeros((len(self.groups), len(evidence.looks)))
@@ -72,13 +108,10 @@ class Clustering:
         self.sizes = member.sum(1)
         self.looks = member @ evidence.looks @ member.T / np.outer(self.sizes, self.sizes)
         self.cannot = member @ evidence.cannot @ member.T > 0
-        self.walks: dict[tuple[int, int], float] = {}
-        """Log-odds of the walks between two tracklets that were asked for: most are asked for often."""
-        self.chains = [self.chain(group) for group in self.groups]
-        self.absences = [evidence.absences(group) for group in self.groups]
+        self.chains = [walks.chain(group) for group in self.groups]
         self.bonds = np.full(self.looks.shape, -np.inf)
         for i in range(len(self.groups)):
-            self.weigh(i)
+            self.weigh(i, np.arange(i))
 
     def merge_all(self) -> list[list[int]]:
         """The groups once no bond exceeds the threshold."""
@@ -96,37 +129,27 @@ class Clustering:
         self.cannot[:, i] = self.cannot[i]
         self.sizes[i] += self.sizes[j]
         self.groups[i], self.groups[j] = sorted([*self.groups[i], *self.groups[j]]), []
-        self.chains[i] = self.chain(self.groups[i])
-        self.absences[i] = self.evidence.absences(self.groups[i])
-        self.bonds[j] = self.bonds[:, j] = -np.inf
-        self.weigh(i)
+        self.chains[i] = self.walks.chain(self.groups[i])
+        self.bonds[j] = self.bonds[:, j] = self.bonds[i] = self.bonds[:, i] = -np.inf
+        self.weigh(i, np.array([k for k, group in enumerate(self.groups) if group and k != i], np.intp))
 
-    def weigh(self, i: int) -> None:
-        """Compute the bonds of group i with every other."""
-        self.bonds[i] = self.bonds[:, i] = -np.inf
-        worth = (self.looks[i] > self.threshold - TIME_LIMIT) & ~self.cannot[i]
-        for j in map(int, np.flatnonzero(worth)):
-            if j != i and self.groups[j]:
-                self.bonds[i, j] = self.bonds[j, i] = self.looks[i, j] + self.time(i, j)
+    def weigh(self, i: int, others: NDArray[np.intp]) -> None:
+        """Compute the bonds of group i with some others."""
+        worth = (self.looks[i, others] > self.threshold - TIME_LIMIT) & ~self.cannot[i, others]
+        for j in others[worth].tolist():
+            self.bonds[i, j] = self.bonds[j, i] = self.looks[i, j] + self.time(i, j)
 
     def time(self, i: int, j: int) -> float:
         """How much times speak for two groups being one person: the walks of both in one chain, or in two."""
-        both = [*self.groups[i], *self.groups[j]]
-        absences = self.evidence.absences(both) - self.absences[i] - self.absences[j]
-        return time_gain(self.chain(both) - self.chains[i] - self.chains[j], absences)
-
-    def chain(self, members: Sequence[int]) -> float:
-        """Log-odds of all the walks of one person."""
-        walks = list(self.evidence.walks(members))
-        for walk in walks:
-            if walk not in self.walks:
-                self.walks[walk] = self.transit.log_odds(*self.evidence.walk(*walk))
-        return sum(self.walks[walk] for walk in walks)
+        both, mine, theirs = self.walks.chain(self.groups[i] + self.groups[j]), self.chains[i], self.chains[j]
+        return time_gain(
+            both.log_odds - mine.log_odds - theirs.log_odds, both.absences - mine.absences - theirs.absences
+        )
 
 
 def time_gain(walks: float, absences: int) -> float:
     """What walks of these log-odds, and so many absences more, add to the log-odds of looks."""
-    return float(np.clip(TIME_WEIGHT * walks, -TIME_LIMIT, TIME_LIMIT)) - ABSENCE * absences
+    return min(max(TIME_WEIGHT * walks, -TIME_LIMIT), TIME_LIMIT) - ABSENCE * absences
 
 
 def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
@@ -137,11 +160,11 @@ def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
         probability: tracklets are one person from this probability on.
         before: transit times that are known before these tracklets are seen.
     """
-    transit = before
+    walks, threshold = Walks(evidence, before), log_odds_of(probability)
     for _ in range(PASSES - 1):
-        groups = cluster(evidence, transit, log_odds_of(probability))
-        transit = learnt(walked(evidence, groups), before)
-    return Grouped(cluster(evidence, transit, log_odds_of(probability)), transit)
+        groups = Clustering(walks, threshold).merge_all()
+        walks = Walks(evidence, learnt(walked(evidence, groups), before))
+    return Grouped(Clustering(walks, threshold).merge_all(), walks)
 
 
 def log_odds_of(probability: float) -> float:
@@ -156,7 +179,7 @@ def cluster(evidence: Evidence, transit: Transit, threshold: float) -> list[list
     The bond of two groups is the mean log-odds of their tracklets' looks, plus what times say (`time`). While
     any exceeds the threshold, the strongest is made; groups that cannot be one person have none.
     """
-    return Clustering(evidence, transit, threshold).merge_all()
+    return Clustering(Walks(evidence, transit), threshold).merge_all()
 
 
 def walked(evidence: Evidence, groups: Sequence[Sequence[int]]) -> Iterator[tuple[Hop, float]]:

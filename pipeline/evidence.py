@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ def gather(
     site: Site,
     *,
     fixed: Mapping[int, int] | None = None,
-    settled: int = 0,
+    shown: Shown | None = None,
     pairs: FprPairs | None = None,
 ) -> Evidence:
     """All that is known about these tracklets.
@@ -32,7 +33,7 @@ def gather(
         tracklets: in any order.
         site: where and how.
         fixed: by tracklet, identities that cannot change any more: those of one stay together, others apart.
-        settled: so many, the first, are not asked about; their distances to each other are not needed.
+        shown: how they look, where that was asked for before.
         pairs: keeps FPR distances from one call to the next.
     """
     rows = {tracklet.id: row for row, tracklet in enumerate(tracklets)}
@@ -45,7 +46,7 @@ def gather(
     cannot |= (owners[:, None] != owners) & (owners[:, None] >= 0) & (owners >= 0)
     must += chained([np.flatnonzero(owners == owner).tolist() for owner in np.unique(owners[owners >= 0])])
     return Evidence(
-        looks=looks_of(tracklets, site, settled, pairs or FprPairs()),
+        looks=looks_of(len(tracklets), shown or shown_by(tracklets, site), site, pairs or FprPairs()),
         cannot=cannot,
         must=joined(tracklets, must),
         start_s=np.array([t.start_ns for t in tracklets]) / 1e9,
@@ -55,39 +56,49 @@ def gather(
     )
 
 
-def looks_of(
-    tracklets: Sequence[StoredTracklet], site: Site, settled: int, pairs: FprPairs
-) -> NDArray[np.float64]:
-    """(T, T) log-odds by looks; those without crops of the model look like nobody."""
-    seen = seen_rows(tracklets, site)
-    odds = np.full((len(tracklets), len(tracklets)), NOTHING_SEEN)
-    if seen:
-        odds[np.ix_(seen, seen)] = log_odds(shown(tracklets, seen, settled), site.calibration, pairs)
-    return odds
+@dataclass(frozen=True)
+class Shown:
+    """How tracklets look, those that have crops of the model."""
+
+    rows: Sequence[int]
+    """Their places among all tracklets."""
+    looks: Looks | None
+    """None: no tracklet has any."""
 
 
-def prepare(
-    tracklets: Sequence[StoredTracklet], site: Site, *, settled: int, pairs: FprPairs
-) -> Iterator[None]:
-    """Do most of the work of `gather` with the same arguments, with a pause now and then."""
-    if seen := seen_rows(tracklets, site):
-        yield from computed_ahead(shown(tracklets, seen, settled), site.calibration, pairs)
+def shown_by(tracklets: Sequence[StoredTracklet], site: Site, *, settled: int = 0) -> Shown:
+    """How these tracklets look.
 
-
-def seen_rows(tracklets: Sequence[StoredTracklet], site: Site) -> list[int]:
-    """Rows of the tracklets that have crops of the model."""
-    return [row for row, t in enumerate(tracklets) if t.model == site.model and t.embeddings]
-
-
-def shown(tracklets: Sequence[StoredTracklet], rows: Sequence[int], settled: int) -> Looks:
-    """How the tracklets of these rows look."""
+    Args:
+        tracklets: in any order.
+        site: whose model counts.
+        settled: so many, the first, are not asked about; their distances to each other are not needed.
+    """
+    rows = [row for row, t in enumerate(tracklets) if t.model == site.model and t.embeddings]
+    if not rows:
+        return Shown(rows, None)
     names = sorted({tracklets[row].camera for row in rows})
-    return Looks(
+    looks = Looks(
         crops=[tracklets[row].embeddings for row in rows],
         cameras=np.array([names.index(tracklets[row].camera) for row in rows]),
         names=[tracklets[row].id for row in rows],
         settled=np.array(rows) < settled,
     )
+    return Shown(rows, looks)
+
+
+def looks_of(count: int, shown: Shown, site: Site, pairs: FprPairs) -> NDArray[np.float64]:
+    """(T, T) log-odds by looks of so many tracklets; those that show nothing look like nobody."""
+    odds = np.full((count, count), NOTHING_SEEN)
+    if shown.looks:
+        odds[np.ix_(shown.rows, shown.rows)] = log_odds(shown.looks, site.calibration, pairs)
+    return odds
+
+
+def prepare(shown: Shown, site: Site, pairs: FprPairs) -> Iterator[None]:
+    """Do most of the work of `gather` with the same arguments, with a pause now and then."""
+    if shown.looks:
+        yield from computed_ahead(shown.looks, site.calibration, pairs)
 
 
 def conflicts(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.claims import claims
 from pipeline.cluster import people
-from pipeline.evidence import gather, prepare
+from pipeline.evidence import Shown, gather, prepare, shown_by
 from pipeline.match import Matcher, Sighting
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
@@ -61,6 +61,8 @@ class Look:
     """Settled tracklets."""
     rows: Sequence[StoredTracklet]
     """These and all that were recent."""
+    shown: Shown
+    """How they look."""
     thinking: Iterator[None]
     """Nearly all of its work; it changes nothing."""
 
@@ -162,8 +164,8 @@ class LookBack:
         """Begin to group everything recent anew."""
         beside, recent = self.companions(), list(self.recent.values())
         rows = [*beside.values(), *recent]
-        thinking = prepare(rows, self.site, settled=len(beside), pairs=self.pairs)
-        return Look(now_ns + TAKES_NS, beside, rows, thinking)
+        shown = shown_by(rows, self.site, settled=len(beside))
+        return Look(now_ns + TAKES_NS, beside, rows, shown, prepare(shown, self.site, self.pairs))
 
     def answer(self, look: Look) -> Steps[dict[int, Sighting]]:
         """The claims that say something else than before, now that a look is to be answered."""
@@ -172,10 +174,10 @@ class LookBack:
                 return {}
             yield
         fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
-        evidence = gather(rows, self.site, fixed=fixed, settled=settled, pairs=self.pairs)
+        evidence = gather(rows, self.site, fixed=fixed, shown=look.shown, pairs=self.pairs)
         grouped = people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in grouped.groups], fixed)
-        said = claims(rows, names, evidence, grouped.transit, self.site.settings, settled=settled)
+        said = claims(rows, names, grouped.walks, self.site.settings, settled=settled)
         self.open = None
         found = self.take([*map(self.explained, said), *self.followed(said)], look.beside)
         return found | self.settle(list(self.recent)[: max(0, len(self.recent) - MOST_RECENT)])

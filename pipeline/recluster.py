@@ -78,7 +78,7 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
     drafts = [Sighting(tracklet, label, "new") for tracklet, label in labels.items()]
     names = renumbered(drafts, before, store)
     after = {tracklet: names[label] for tracklet, label in labels.items()}
-    sightings = claims(tracklets, after, evidence, found.transit, settings)
+    sightings = claims(tracklets, after, found.walks, settings)
     version = store.new_version("recluster", note)
     store.add_sightings(version, sightings)
     told_of = changes(before, after, [t.id for t in tracklets], evidence)

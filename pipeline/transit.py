@@ -8,6 +8,7 @@ from math import exp, log, pi, sqrt
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.config import TransitConfig
 
@@ -53,12 +54,15 @@ class Transit:
 
     told: Mapping[Hop, Told] = field(default_factory=dict)
     gaps_s: dict[Hop, list[float]] = field(default_factory=dict)
+    kernels: dict[Hop, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    """Times seen and their spreads, of hops that were asked for since they were last seen."""
 
     def learn(self, hop: Hop, gap_s: float) -> None:
         """Remember one walk; the oldest is forgotten."""
         known = self.gaps_s.setdefault(hop, [])
         known.append(gap_s)
         del known[:-LATEST]
+        self.kernels.pop(hop, None)
 
     def log_odds(self, hop: Hop, gap_s: float) -> float:
         """How much a gap speaks for one person: log of its density by what is known over the broad one."""
@@ -68,13 +72,18 @@ class Transit:
         if not links:
             return 0.0
         broad = exp(-max(gap_s, 0.0) / BROAD_S) / BROAD_S + 1e-4
-        typical = np.array(gaps, np.float64)
-        spreads = np.maximum(SPREAD * np.abs(typical), LEAST_SPREAD_S)
+        typical, spreads = self.kernels.get(hop) or self.kernels_of(hop)
         seen = float((np.exp(-np.square((gap_s - typical) / spreads) / 2) / (spreads * sqrt(2 * pi))).sum())
         said = TOLD_LINKS * bell(gap_s - told.typical_s, told.spread_s) if told else 0.0
         usual = (1 - SURPRISE) * (seen + said) / links + SURPRISE * broad
         weight = links / (links + PRIOR_LINKS)
         return log((weight * usual + (1 - weight) * broad) / broad)
+
+    def kernels_of(self, hop: Hop) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Times seen of a hop, and their spreads; s."""
+        typical = np.array(self.gaps_s.get(hop, ()), np.float64)
+        self.kernels[hop] = typical, np.maximum(SPREAD * np.abs(typical), LEAST_SPREAD_S)
+        return self.kernels[hop]
 
 
 def bell(off_s: float, spread: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -116,14 +116,34 @@ def weighted_distances(
     path = resolved(precision, gallery)
     for cells, foreground in probes:
         check_probe(cells, foreground, gallery.channels)
-    distances = np.empty((len(probes[0][1]), len(probes), len(chosen)), np.float32)
+    shape = (len(probes[0][1]), len(probes), len(chosen))
     if path in ("gpu", "tf32"):
         from reid.fpr.cuda import cuda_blocks
 
-        found = cuda_blocks(list(blocks_of(probes)), gallery, chosen, half=path)
-    else:
-        found = cpu_blocks(list(blocks_of(probes)), gallery, chosen)
-    for first, places, block in found:
+        return filled(shape, cuda_blocks(list(blocks_of(probes)), gallery, chosen, half=path))
+    return filled(shape, cpu_blocks(list(blocks_of(probes)), gallery, chosen))
+
+
+def checked_distances(
+    blocks: Sequence[ProbeBlock], gallery: PreparedGallery, rows: Sequence[int]
+) -> NDArray[np.float32]:
+    """(P, R) distances as `distance` to some rows, of probes that were checked when they were filed.
+
+    Args:
+        blocks: consecutive probes under one weighting.
+        gallery: what they are compared with.
+        rows: of the gallery.
+    """
+    count = sum(len(block.starts) for block in blocks)
+    chosen = np.asarray(rows, np.intp)
+    result: NDArray[np.float32] = filled((1, count, len(chosen)), cpu_blocks(blocks, gallery, chosen))[0]
+    return result
+
+
+def filled(shape: tuple[int, int, int], blocks: Iterable[OneBlock]) -> NDArray[np.float32]:
+    """(W, P, G) distances put together from their blocks."""
+    distances = np.empty(shape, np.float32)
+    for first, places, block in blocks:
         distances[:, first : first + block.shape[2], places] = block.transpose(0, 2, 1)
     return distances
 

@@ -42,6 +42,11 @@ class ProbeBlock:
 
 def blocks_of(probes: Sequence[Probe]) -> Iterator[ProbeBlock]:
     """The probes with (W, N) foregrounds, about BLOCK_CELLS cells together."""
+    return laid_side_by_side([(cells, weights(foreground)) for cells, foreground in probes])
+
+
+def laid_side_by_side(probes: Sequence[tuple[Cells, NDArray[np.float32]]]) -> Iterator[ProbeBlock]:
+    """Cells with their (W, N) weights, which sum to 1, about BLOCK_CELLS cells together."""
     first, count = 0, 0
     for place, (cells, _) in enumerate(probes):
         if count and count + len(cells) > BLOCK_CELLS:
@@ -51,12 +56,12 @@ def blocks_of(probes: Sequence[Probe]) -> Iterator[ProbeBlock]:
     yield block_of(probes, first, len(probes))
 
 
-def block_of(probes: Sequence[Probe], first: int, last: int) -> ProbeBlock:
+def block_of(probes: Sequence[tuple[Cells, NDArray[np.float32]]], first: int, last: int) -> ProbeBlock:
     """Probes `first` to `last` - 1."""
     some = probes[first:last]
     starts = np.cumsum([0, *(len(cells) for cells, _ in some[:-1])])
     cells = np.concatenate([cells for cells, _ in some]).astype(np.float32)
-    return ProbeBlock(first, starts, cells, np.concatenate([weights(h) for _, h in some], axis=1))
+    return ProbeBlock(first, starts, cells, np.concatenate([h for _, h in some], axis=1))
 
 
 def weights(foreground: Foreground) -> NDArray[np.float32]:

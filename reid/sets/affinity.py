@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 from zlib import crc32
 
@@ -66,15 +67,31 @@ class Looks:
         """(T,) one for each tracklet."""
         return self.names or range(len(self.crops))
 
-    @property
+    @cached_property
     def vectors(self) -> NDArray[np.float64]:
         """(T, D) mean pooled vectors of unit length."""
         return unit(np.stack([mean_vector(crops) for crops in self.crops]))
 
+    @cached_property
+    def cohort(self) -> NDArray[np.bool_]:
+        """(T,) who tells how far strangers are by FPR."""
+        return cohort(self.cameras, self.vectors)
+
+    def near(self, calibration: PairCalibration) -> NDArray[np.float64]:
+        """(T, T) gaps of the cosine distance, computed once for each calibration."""
+        if calibration not in self.gaps:
+            self.gaps[calibration] = cosine_gap(self, calibration)
+        return self.gaps[calibration]
+
+    @cached_property
+    def gaps(self) -> dict[PairCalibration, NDArray[np.float64]]:
+        """What `near` has computed."""
+        return {}
+
 
 def mean_vector(crops: Sequence[CropEmbedding]) -> NDArray[np.float64]:
     """(D,) mean of the crops' pooled vectors."""
-    return np.asarray(np.mean([crop.pooled.astype(np.float64) for crop in crops], axis=0))
+    return np.asarray(np.mean([crop.pooled for crop in crops], axis=0, dtype=np.float64))
 
 
 COMPARED_AT_ONCE = 16
@@ -83,11 +100,12 @@ COMPARED_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class FprPairs:
-    """FPR distances of pairs of tracklets, each computed once, the later tracklet as the probe."""
+    """FPR distances of pairs of tracklets, each computed once, whoever is the probe."""
 
     gallery: TrackletGallery = field(default_factory=lambda: TrackletGallery(storage="float32"))
     """In float32: who explains whom must not show in the answer."""
-    known: dict[tuple[int, int], float] = field(default_factory=dict)
+    known: dict[int, dict[int, float]] = field(default_factory=dict)
+    """By tracklet and other tracklet, both ways."""
 
     def distances(self, looks: Looks, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(T, T) symmetric distances of the wanted pairs, NaN elsewhere."""
@@ -95,37 +113,53 @@ class FprPairs:
             pass
         names, found = looks.numbers, np.full(wanted.shape, np.nan)
         for row, name in enumerate(names):
-            for other in np.flatnonzero(wanted[row, :row]).tolist():
-                found[row, other] = found[other, row] = self.known[name, names[other]]
+            known, others = self.known[name], np.flatnonzero(wanted[row])
+            found[row, others] = [known[names[other]] for other in others.tolist()]
         return found
 
     def computed(self, looks: Looks, wanted: NDArray[np.bool_]) -> Iterator[None]:
-        """Compute the wanted pairs that are not known yet, with a pause now and then."""
+        """Compute the wanted pairs that are not known yet, with a pause now and then.
+
+        Who has most of them left comes first, so that few calls do.
+        """
         names = looks.numbers
         self.keep(set(names))
         for name, crops in zip(names, looks.crops, strict=True):
             if name not in self.gallery.rows:
                 self.gallery.append(name, crops[:PAIR_CROPS])
+                self.known[name] = {}
                 yield
+        fresh = wanted & ~self.answered(names)
+        left = fresh.sum(1)
+        while left.any():
+            row = int(left.argmax())
+            others = np.flatnonzero(fresh[row])[:COMPARED_AT_ONCE]
+            self.compare(names[row], [names[other] for other in others.tolist()])
+            fresh[row, others] = fresh[others, row] = False
+            left[others] -= 1
+            left[row] -= len(others)
+            yield
+
+    def answered(self, names: Sequence[int]) -> NDArray[np.bool_]:
+        """(T, T) which distances of these tracklets are known."""
+        place = {name: row for row, name in enumerate(names)}
+        found = np.zeros((len(names), len(names)), np.bool_)
         for row, name in enumerate(names):
-            others = (names[other] for other in np.flatnonzero(wanted[row, :row]).tolist())
-            fresh = [other for other in others if (name, other) not in self.known]
-            for start in range(0, len(fresh), COMPARED_AT_ONCE):
-                self.compare(name, fresh[start : start + COMPARED_AT_ONCE])
-                yield
+            found[row, [place[other] for other in self.known[name]]] = True
+        return found
 
     def compare(self, name: int, others: Sequence[int]) -> None:
         """Compute the distances of one tracklet to others."""
         distances = among_known(self.gallery, name, others).tolist()
-        self.known.update(zip([(name, other) for other in others], distances, strict=True))
+        for other, distance in zip(others, distances, strict=True):
+            self.known[name][other] = self.known[other][name] = distance
 
     def keep(self, names: Set[int]) -> None:
         """Forget every other tracklet."""
-        gone = self.gallery.rows.keys() - names
-        for name in gone:
-            self.gallery.remove(name)
-        for pair in [pair for pair in self.known if gone.intersection(pair)] if gone else []:
-            del self.known[pair]
+        for gone in self.gallery.rows.keys() - names:
+            self.gallery.remove(gone)
+            for other in self.known.pop(gone):
+                del self.known[other][gone]
 
 
 def log_odds(
@@ -137,7 +171,7 @@ def log_odds(
     in light. So each distance stands against what is usual between the one tracklet and the other's camera.
     `pairs` holds the FPR distances that were computed before.
     """
-    near = cosine_gap(looks, calibration)
+    near = looks.near(calibration)
     far = fpr_gap(looks, near, calibration.stranger_fpr, pairs or FprPairs())
     return calibration.cosine * near + calibration.fpr * far + calibration.intercept
 
@@ -147,7 +181,7 @@ def computed_ahead(looks: Looks, calibration: PairCalibration, pairs: FprPairs) 
 
     They are nearly all of its work.
     """
-    return pairs.computed(looks, wanted_pairs(looks, cosine_gap(looks, calibration)))
+    return pairs.computed(looks, wanted_pairs(looks, looks.near(calibration)))
 
 
 def cosine_gap(looks: Looks, calibration: PairCalibration) -> NDArray[np.float64]:
@@ -196,14 +230,14 @@ def usual_distance(distances: NDArray[np.float64], typical: float) -> NDArray[np
 def fpr_gap(looks: Looks, near: NDArray[np.float64], typical: float, pairs: FprPairs) -> NDArray[np.float64]:
     """(T, T) gaps of the FPR distance where one was worth computing, 0 (nothing said) elsewhere."""
     distances = pairs.distances(looks, wanted_pairs(looks, near))
-    gaps = gap(distances, looks.cameras, cohort(looks.cameras, looks.vectors), typical)
+    gaps = gap(distances, looks.cameras, looks.cohort, typical)
     return np.nan_to_num(gaps, nan=0.0)
 
 
 def wanted_pairs(looks: Looks, near: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(T, T) whether the FPR distance is worth computing, given the gaps of the cosine distance."""
     asked = np.ones(len(near), np.bool_) if looks.settled is None else ~looks.settled
-    wanted = (nearest(near) | cohort(looks.cameras, looks.vectors)) & asked[:, None]
+    wanted = (nearest(near) | looks.cohort) & asked[:, None]
     wanted |= wanted.T
     np.fill_diagonal(wanted, val=False)
     return wanted
@@ -225,7 +259,7 @@ def cohort(cameras: NDArray[np.int64], vectors: NDArray[np.float64]) -> NDArray[
     much on who comes and goes, and distances to the cohort are mostly known already.
     """
     chosen, names = np.zeros(len(cameras), np.bool_), np.unique(cameras)
-    most = min(COHORT, -(-COHORTS // max(1, len(names))))
+    most = max(1, min(COHORT, COHORTS // max(1, len(names))))
     lots = np.array([crc32(vector.tobytes()) for vector in vectors])
     for camera in names:
         here = np.flatnonzero(cameras == camera)

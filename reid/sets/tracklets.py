@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.fpr.distance import PreparedGallery, distance
+from reid.fpr.distance import PreparedGallery, checked_distances
 from reid.fpr.gallery import Storage
+from reid.fpr.probes import ProbeBlock, check_probe, laid_side_by_side, weights
 
 EXEMPLARS = 8
-COMPARED = 4
+COMPARED = 2
 """Exemplars of an identity, the nearest by pooled vector, that the FPR distance is computed for."""
 BEST_SHARE = 0.5
 """Part of all crop pairs, the nearest, that the distance of two sets is the mean of; see docs/matching.md."""
@@ -104,6 +105,8 @@ class TrackletGallery:
         self.prepared: PreparedGallery | None = None
         self.rows: dict[int, list[int]] = {}
         self.crops: dict[int, CropEmbedding] = {}
+        self.weights: dict[int, NDArray[np.float32]] = {}
+        """By row, (1, N) foreground of the crop there as a probe."""
         self.sums: dict[int, NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
@@ -114,7 +117,7 @@ class TrackletGallery:
         """Let an identity, new or known, learn from more crops of the same person.
 
         Raises:
-            ValueError: cells of another network, NaN or infinite.
+            ValueError: cells of another network, or cells or foreground NaN, infinite or nowhere.
         """
         for crop in crops:
             if self.prepared is None:
@@ -134,6 +137,7 @@ class TrackletGallery:
             prepared.replace(row, crop.cells)
             rows.append(row)
         self.crops[rows[-1]] = crop
+        self.weights[rows[-1]] = checked_weights(crop, prepared.channels)
 
     def redundant(self, rows: list[int], crop: CropEmbedding) -> int:
         """The newer of the two most similar: its place among the rows; their number is the new crop."""
@@ -146,7 +150,7 @@ class TrackletGallery:
         for row in self.rows.pop(identity, []):
             if self.prepared is not None:
                 self.prepared.remove(row)
-            del self.crops[row]
+            del self.crops[row], self.weights[row]
         self.sums.pop(identity, None)
 
     def shortlist(
@@ -161,6 +165,11 @@ class TrackletGallery:
             return []
         order = np.argsort(self.cosines(probe, identities), kind="stable")
         return [identities[i] for i in order[:count]]
+
+    def as_probes(self, rows: Sequence[int]) -> list[ProbeBlock]:
+        """The crops in these rows as probes, side by side."""
+        probes = [(self.crops[row].cells, self.weights[row]) for row in rows]
+        return list(laid_side_by_side(probes))
 
     def nearest_rows(self, probe: Sequence[CropEmbedding], identity: int) -> list[int]:
         """The COMPARED exemplars of an identity that are nearest to the probe by pooled vector."""
@@ -209,42 +218,45 @@ def reconstruction(
     """(I,) FPR distances of sets: the nearest share of crop pairs, both directions averaged."""
     if gallery.prepared is None:
         raise ValueError("the gallery is empty")
-    mine = PreparedGallery(gallery.prepared.channels)
-    for crop in probe:
-        mine.append(crop.cells)
-    return set_distances(probe, mine, range(len(probe)), gallery, identities)
+    mine = TrackletGallery(exemplars=len(probe), storage="float32")
+    mine.append(0, probe)
+    return set_distances(mine, 0, gallery, identities)
 
 
 def among_known(gallery: TrackletGallery, identity: int, others: Sequence[int]) -> NDArray[np.float64]:
     """(I,) the same from one identity of the gallery to others of it, whose crops are prepared already."""
     if gallery.prepared is None:
         raise ValueError("the gallery is empty")
-    rows = gallery.rows[identity]
-    return set_distances([gallery.crops[row] for row in rows], gallery.prepared, rows, gallery, others)
+    return set_distances(gallery, identity, gallery, others)
 
 
 def set_distances(
-    probe: Sequence[CropEmbedding],
-    prepared: PreparedGallery,
-    own: Sequence[int],
-    gallery: TrackletGallery,
-    identities: Sequence[int],
+    probes: TrackletGallery, probe: int, gallery: TrackletGallery, identities: Sequence[int]
 ) -> NDArray[np.float64]:
-    """(I,) distances of a probe, which is `prepared` in the rows `own`, to identities of a gallery."""
-    assert gallery.prepared is not None
-    rows = [gallery.nearest_rows(probe, identity) for identity in identities]
+    """(I,) distances of an identity among the probes to identities of a gallery."""
+    assert probes.prepared is not None and gallery.prepared is not None
+    own = probes.rows[probe]
+    rows = [gallery.nearest_rows([probes.crops[row] for row in own], identity) for identity in identities]
     flat = [row for part in rows for row in part]
-    forward = distance([as_probe(crop) for crop in probe], gallery.prepared, rows=flat)  # (K, R)
-    backward = distance([as_probe(gallery.crops[row]) for row in flat], prepared, rows=list(own))  # (R, K)
+    forward = checked_distances(probes.as_probes(own), gallery.prepared, flat)  # (K, R)
+    backward = checked_distances(gallery.as_probes(flat), probes.prepared, own)  # (R, K)
     pairs = (forward.astype(np.float64) + backward.T) / 2
+    if len({len(part) for part in rows}) == 1:
+        return nearest_means(pairs.reshape(len(own), len(rows), -1).transpose(1, 0, 2))
     parts = np.split(pairs, np.cumsum([len(part) for part in rows])[:-1], axis=1)
     return np.array([nearest_mean(part) for part in parts])
 
 
+def nearest_means(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(I,) `nearest_mean` of each of (I, K, R)."""
+    ordered = np.sort(pairs.reshape(len(pairs), -1), axis=1)
+    result: NDArray[np.float64] = ordered[:, : max(1, round(ordered.shape[1] * BEST_SHARE))].mean(1)
+    return result
+
+
 def nearest_mean(pairs: NDArray[np.float64]) -> float:
     """Mean of the nearest BEST_SHARE of all pairs, at least one."""
-    ordered = np.sort(pairs, axis=None)
-    return float(ordered[: max(1, round(len(ordered) * BEST_SHARE))].mean())
+    return float(nearest_means(pairs[None])[0])
 
 
 def probability(comparison: Comparison, calibration: Calibration) -> NDArray[np.float64]:
@@ -280,6 +292,17 @@ def strangers(distances: NDArray[np.float64], typical: float) -> NDArray[np.floa
     filled = np.concatenate([others, np.full((count, STRANGERS.stop), typical)], axis=1)
     result: NDArray[np.float64] = filled[:, STRANGERS].mean(1)
     return result
+
+
+def checked_weights(crop: CropEmbedding, channels: int) -> NDArray[np.float32]:
+    """(1, N) foreground of a crop as a probe, summing to 1.
+
+    Raises:
+        ValueError: foreground that is NaN or infinite or of another number of cells, or all cells zero.
+    """
+    cells, foreground = as_probe(crop)
+    check_probe(cells, foreground[None], channels)
+    return weights(foreground[None])
 
 
 def as_probe(crop: CropEmbedding) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.claims import claims
-from pipeline.cluster import TIME_LIMIT, Evidence
+from pipeline.cluster import TIME_LIMIT, Evidence, Walks
 from pipeline.config import MatcherConfig
 from pipeline.match import Sighting
 from pipeline.messages import TrackletKey
@@ -27,7 +27,7 @@ def stated(
     cannot[1, 2] = cannot[2, 1] = rival_is_elsewhere
     found = Evidence(odds, cannot, [], start_s, start_s, ["door", "door", "hall"], [0, 0, 0])
     rows = [StoredTracklet(n, TrackletKey(n, 1, 0), "door", 0, 0, "m", ()) for n in range(3)]
-    return claims(rows, {0: 1, 1: 2, 2: 1}, found, transit, MatcherConfig())[2]
+    return claims(rows, {0: 1, 1: 2, 2: 1}, Walks(found, transit), MatcherConfig())[2]
 
 
 def probability(claim: Sighting) -> float:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline.cluster import Evidence, cluster, walked
+from pipeline.cluster import Evidence, Walks, cluster, walked
 from pipeline.transit import Transit, learnt
 
 
@@ -83,6 +83,21 @@ def test_the_order_of_the_tracklets_does_not_matter(seed: int) -> None:
 def test_walks_follow_time_and_stay_on_one_clock() -> None:
     one = evidence([[0.0] * 3] * 3, start_s=(5.0, 0.0, 9.0))
     assert list(walked(one, [[0, 1, 2]])) == [(("b", "a"), 4.0), (("a", "a"), 3.0)]
+
+
+def test_a_chain_is_the_sum_of_its_walks_whatever_was_asked_before() -> None:
+    one, known = evidence([[0.0] * 3] * 3, start_s=(0.0, 9.0, 9000.0)), learnt([(("a", "b"), 8.0)] * 9)
+    walks = Walks(one, known)
+    walks.chain([1, 2])
+    steps = known.log_odds(("a", "b"), 8.0) + known.log_odds(("b", "a"), 8990.0)
+    assert walks.chain([2, 0, 1]) == walks.chain([0, 1, 2]) == (pytest.approx(steps), 1)
+
+
+def test_a_walk_just_learnt_counts_at_once() -> None:
+    known = learnt([(("a", "b"), 8.0)] * 9)
+    before = known.log_odds(("a", "b"), 30.0)
+    known.learn(("a", "b"), 30.0)
+    assert known.log_odds(("a", "b"), 30.0) > before
 
 
 def test_nobody_is_nobody() -> None:

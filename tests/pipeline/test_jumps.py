@@ -52,6 +52,18 @@ def test_somebody_who_looks_a_little_like_everybody_is_not_cut_off() -> None:
     assert pieces(tracklet)[0] is tracklet
 
 
+def test_who_looks_different_every_time_is_one_person_and_two_who_do_not_are_two() -> None:
+    a, b, c, d = np.linalg.cholesky(np.full((4, 4), 0.2) + 0.8 * np.eye(4)) @ np.eye(4, 8)
+    assert len(pieces(seen({3: a, 8: b, 15: c, 36: d}))) == 1
+    assert len(pieces(seen({3: a, 8: a, 15: b, 36: b}))) == 2
+
+
+def test_one_odd_crop_must_be_further_than_two() -> None:
+    near = 0.35 * ANNA + (1 - 0.35**2) ** 0.5 * BORIS
+    assert len(pieces(seen({3: ANNA, 8: ANNA, 36: near}))) == 1
+    assert len(pieces(seen({3: ANNA, 8: ANNA, 33: near, 36: near}))) == 2
+
+
 def test_a_tracklet_without_crops_is_left_alone() -> None:
     assert len(pieces(seen({}))) == 1
 

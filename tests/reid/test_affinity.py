@@ -68,8 +68,26 @@ def test_the_cohort_depends_neither_on_the_order_nor_much_on_who_comes() -> None
     assert (cohort(cameras[fewer], vectors[fewer]) != chosen[fewer]).sum() == 1
 
 
+def test_with_many_cameras_each_brings_one_stranger() -> None:
+    vectors, cameras = np.random.default_rng(0).standard_normal((60, 8)), np.arange(60) % 20
+    assert np.bincount(cameras[cohort(cameras, vectors)]).tolist() == [1] * 20
+
+
+def test_who_is_gone_is_forgotten_by_the_others_too() -> None:
+    one, pairs = looks(), FprPairs()
+    log_odds(one, CALIBRATION, pairs)
+    pairs.keep(set(range(1, 16)))
+    assert set(pairs.known) == set(range(1, 16)) and not any(0 in others for others in pairs.known.values())
+
+
+def test_distances_do_not_depend_on_what_was_computed_before() -> None:
+    one, pairs = looks(), FprPairs()
+    log_odds(Looks(one.crops[4:12], one.cameras[4:12], names=range(4, 12)), CALIBRATION, pairs)
+    assert np.allclose(log_odds(one, CALIBRATION, pairs), log_odds(one, CALIBRATION), atol=1e-4)
+
+
 def test_settled_tracklets_ask_for_no_distances_of_their_own() -> None:
     one, pairs = looks(), FprPairs()
     settled = np.arange(16) < 15
     log_odds(Looks(one.crops, one.cameras, settled=settled), CALIBRATION, pairs)
-    assert len(pairs.known) == 15 and all(15 in pair for pair in pairs.known)
+    assert len(pairs.known[15]) == 15 and all(set(pairs.known[n]) == {15} for n in range(15))

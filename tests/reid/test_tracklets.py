@@ -133,6 +133,12 @@ def test_unknown_identities_and_empty_probes_are_refused() -> None:
         TrackletGallery(exemplars=0)
 
 
+def test_a_crop_whose_foreground_is_no_number_is_refused_when_it_is_filed() -> None:
+    gallery, (crop,) = gallery_of(range(1)), crops_of(2, 1)
+    with pytest.raises(ValueError, match="finite"):
+        gallery.append(2, [replace(crop, foreground=np.full(12, np.nan, np.float16))])
+
+
 def test_the_nearest_half_of_pairs_counts() -> None:
     assert nearest_mean(np.arange(8.0).reshape(2, 4)) == 1.5
     assert nearest_mean(np.array([[3.0]])) == 3
