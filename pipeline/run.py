@@ -17,7 +17,7 @@ from pipeline.config import CameraConfig, Config, ConfigError, shipped
 from pipeline.corrections import corrections
 from pipeline.credentials import hide
 from pipeline.detect import DetectorError, choose_device, find_weights
-from pipeline.messages import CameraHealth, Message, RecordingEnded
+from pipeline.messages import CameraHealth, Message, Progress, RecordingEnded
 from pipeline.metrics import serve_status
 from pipeline.processes import run_processes
 from pipeline.progress import RunDisplay
@@ -210,8 +210,10 @@ def show(display: RunDisplay, board: StatusBoard | None, message: Message) -> No
     """Put a worker's report where people and programs look for it."""
     if board and isinstance(message, CameraHealth):
         board.update(message)
-    else:
-        display(message)
+        return
+    if board and isinstance(message, Progress):
+        board.left_out |= message.left_out
+    display(message)
 
 
 def software_version() -> str:
