@@ -198,12 +198,18 @@ def carry_out(
                 report=partial(show, display, board),
                 started=board.processes.__setitem__ if board else lambda name, process: None,
             )
-            report.interrupted = not finished and bool(recorded)
+            report.interrupted = not finished and any(cut_short(display, job) for job in recorded)
         except KeyboardInterrupt:
             report.interrupted = True
     report.ended = {names[recording]: ended for recording, ended in display.ended.items()}
     report.stage_s = display.seconds
     report.source_s = sum(ended.duration_s for ended in report.ended.values())
+
+
+def cut_short(display: RunDisplay, job: CameraJob) -> bool:
+    """Whether a recording was not read to its end; beside live cameras, which end when stopped, it may be."""
+    ended = display.ended.get(job.recording)
+    return ended is None or ended.state == "interrupted"
 
 
 def show(display: RunDisplay, board: StatusBoard | None, message: Message) -> None:
