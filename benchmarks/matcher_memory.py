@@ -128,9 +128,12 @@ def show(writer: Writer, held_bytes: int, spent_s: float) -> None:
     """Tell on stderr how far it is."""
     sqlite = ctypes.CDLL("libsqlite3.so.0").sqlite3_memory_used
     sqlite.restype = ctypes.c_int64
+    matcher = writer.matcher
+    kept = (matcher.matcher.gallery.known, matcher.pairs.gallery) if matcher else ()  # type: ignore[attr-defined]
+    prepared = [gallery.prepared.memory_bytes / 1e6 for gallery in kept if gallery.prepared]
     print(
         f"{writer.linked} linked in {spent_s:.0f} CPU s: {held_bytes / 1e6:.1f} MB, "
-        f"SQLite {sqlite() / 1e6:.2f} MB",
+        f"SQLite {sqlite() / 1e6:.2f} MB, galleries {' and '.join(f'{mb:.1f}' for mb in prepared)} MB",
         file=sys.stderr,
         flush=True,
     )

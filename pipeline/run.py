@@ -198,7 +198,8 @@ def carry_out(
                 report=partial(show, display, board),
                 started=board.processes.__setitem__ if board else lambda name, process: None,
             )
-            report.interrupted = not finished and any(cut_short(display, job) for job in recorded)
+            whole = board is not None and not any(cut_short(display, job) for job in recorded)
+            report.interrupted = not finished and not whole
         except KeyboardInterrupt:
             report.interrupted = True
     report.ended = {names[recording]: ended for recording, ended in display.ended.items()}
