@@ -1,6 +1,6 @@
 """How long a live run takes to close, asked to in every state it can be in.
 
-    python benchmarks/live_closing.py [--cameras 4] [--json]
+    python benchmarks/live_closing.py [--cameras 4] [--only NAME ...] [--json]
 
 Each row is a run of its own, stopped with SIGTERM at the worst moments: before a camera is live, while a
 look back is thought over, right after a worker was killed. Exits 1 naming each state that took more than
@@ -52,6 +52,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="states whose name begins so")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if missing_packages():
@@ -60,7 +61,8 @@ def main() -> int:
         scene = make_scene(Path(folder) / "scene", seconds=SCENE_S)
         clips = [camera_clip(c.video, Path(folder) / f"{c.name}.mp4") for c in scene.cameras]
         mounts = {f"cam{i}": clips[i % len(clips)] for i in range(arguments.cameras)}
-        ends = {state.name: closed(state, mounts) for state in states()}
+        chosen = [state for state in states() if state.name.startswith(tuple(arguments.only))]
+        ends = {state.name: closed(state, mounts) for state in chosen}
     if arguments.json:
         print(json.dumps(ends, indent=2))
     else:
@@ -99,7 +101,8 @@ def closed(state: State, mounts: dict[str, Path]) -> dict[str, Any]:
         with LiveRun(entries, Path(folder)) as run:
             state.reach(run)
             end = end_of(run)
-            print(f"{state.name}: {end['stop_s']:.1f} s", file=sys.stderr, flush=True)
+            said = run.words() if end["problems"] else ""
+            print(f"{state.name}: {end['stop_s']:.1f} s\n{said}", end="", file=sys.stderr, flush=True)
             return end
 
 

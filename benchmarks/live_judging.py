@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import psutil
 from live_cameras import DETECTION_FPS, MATCHER, PASSWORD, Fault, Site
-from live_site import LiveRun
+from live_site import LiveRun, frames_dropped
 
 IN_FLIGHT = 12
 """Frames by which a report may lag behind what the server has sent: half a second."""
@@ -93,7 +93,7 @@ def settle(site: Site, camera: str) -> list[str]:
 def count(run: LiveRun, camera: str) -> Count:
     """The camera's counters, as of a report that has just arrived."""
     report = run.fresh(camera)
-    dropped = sum(report["dropped"].values())
+    dropped = sum(frames_dropped(report).values())
     return Count(
         time.monotonic(), report["frames_in"], report["frames_detected"], dropped, report["reconnects"]
     )

@@ -15,12 +15,13 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from live_site import LiveRun, camera_clip, memory_bytes
+from live_site import LiveRun, camera_clip, crops_dropped, frames_dropped, memory_bytes
 
 from pipeline.demo.scene import make_scene
 from tests.rtsp.server import RtspServer, missing_packages
@@ -34,8 +35,7 @@ LIMITS = {"row_p95_s": 1.0, "newcomer_p95_s": 3.0, "dropped": 0.02}
 GROWTH = 1.5
 """The second half's delay may be this much of the first half's; it doubles where work piles up."""
 MEMORY_GROWTH = 1.05
-CROPS = "tracklets:"
-"""Counted by the crop, not by the frame."""
+BLANK = "SELECT id FROM tracklets WHERE id NOT IN (SELECT tracklet FROM crops)"
 TRACKLETS = "SELECT id, recording, track, part, start_ns, end_ns FROM tracklets"
 
 
@@ -71,6 +71,10 @@ class Load:
     dropped: float
     """Share of the due frames."""
     drops: dict[str, int]
+    crops: int
+    """Of tracklets, not embedded for want of time."""
+    blank: float
+    """Share of the tracklets that have none."""
     detect_p95_s: float
     """From a frame's arrival to the end of its tracking, the worst camera."""
     late_growth: float
@@ -121,7 +125,7 @@ def measure(clips: list[Path], cameras: int, seconds: float) -> Load:
 def watch(run: LiveRun, seconds: float) -> Load:
     """Note when each row appears, and the counters at both ends."""
     before, began, begun_ns = run.cameras(), time.monotonic(), time.time_ns()
-    rows, delays, memory = Rows({}, {}, {}), [], []
+    rows, delays, memory = Rows({}, {}, {}, set()), [], []
     with closing(sqlite3.connect(f"file:{run.database}?mode=ro", uri=True, timeout=5)) as database:
         while (now := time.monotonic() - began) < seconds:
             rows.look(database)
@@ -130,9 +134,12 @@ def watch(run: LiveRun, seconds: float) -> Load:
                 delays.append(max(latest, default=0.0))
                 memory.append(memory_bytes(run))
             time.sleep(POLL_S)
+        rows.blank.update(number for (number,) in database.execute(BLANK))
     after = run.cameras()
     fresh = {number: stay for number, stay in rows.stays.items() if stay.start_ns > begun_ns}
-    return summary(before, after, seconds, Rows(fresh, rows.stored_ns, rows.linked_ns), delays, memory)
+    return summary(
+        before, after, seconds, Rows(fresh, rows.stored_ns, rows.linked_ns, rows.blank), delays, memory
+    )
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,8 @@ class Rows:
     stays: dict[int, Stay]
     stored_ns: dict[int, int]
     linked_ns: dict[int, int]
+    blank: set[int]
+    """Those without crops."""
 
     def look(self, database: sqlite3.Connection) -> None:
         """See what is new."""
@@ -169,11 +178,10 @@ def summary(
     new = [
         rows.linked_ns[n] - s.start_ns for n, s in rows.stays.items() if s.part == 0 and n in rows.linked_ns
     ]
-    drops = {
-        where: sum(after[n]["dropped"].get(where, 0) - before[n]["dropped"].get(where, 0) for n in after)
-        for where in {where for report in after.values() for where in report["dropped"]}
-        if not where.startswith(CROPS)
-    }
+    drops = Counter[str]()
+    for name in after:
+        drops.update(frames_dropped(after[name]))
+        drops.subtract(frames_dropped(before[name]))
     detected = sum(after[n]["frames_detected"] - before[n]["frames_detected"] for n in after)
     arrived = sum(after[n]["frames_in"] - before[n]["frames_in"] for n in after)
     halves, sizes = np.array_split(np.array(delays), 2), np.array_split(np.array(memory), 2)
@@ -189,7 +197,9 @@ def summary(
         fps_in=arrived / seconds / len(after),
         fps_detected=detected / seconds / len(after),
         dropped=sum(drops.values()) / max(1, detected + sum(drops.values())),
-        drops=drops,
+        drops=dict(+drops),
+        crops=sum(crops_dropped(after[n]) - crops_dropped(before[n]) for n in after),
+        blank=len(rows.blank & rows.stays.keys()) / max(1, len(rows.stays)),
         detect_p95_s=float(np.median(delays)),
         late_growth=float(np.median(halves[1]) / max(np.median(halves[0]), 0.05)),
         memory_growth=float(np.median(sizes[1]) / np.median(sizes[0])),
@@ -215,7 +225,8 @@ def show(load: Load) -> None:
     """Print one load."""
     print(
         f"{load.cameras} cameras: {load.fps_in:.1f} fps in, {load.fps_detected:.2f} detected each; "
-        f"dropped {load.dropped:.1%} of the due ({load.drops})"
+        f"dropped {load.dropped:.1%} of the due ({load.drops}), "
+        f"{load.crops} crops; {load.blank:.1%} of the tracklets have none"
     )
     print(
         f"  p50 / p95 of {load.rows} rows: last frame of a part to row {load.row_p50_s:.2f} / "

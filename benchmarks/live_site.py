@@ -28,6 +28,8 @@ sys.path.insert(0, str(ROOT))
 from tests.rtsp.server import free_port  # noqa: E402
 
 POLL_S = 0.1
+CROPS = ":crops"
+"""Counted by the crop, not by the frame."""
 STILL = 6
 """An encoder sharpens a still picture for a while: the loop must be longer than what counts as frozen."""
 START_S = 90.0
@@ -142,6 +144,16 @@ class LiveRun:
     def words(self) -> str:
         """What the run has said so far."""
         return (self.folder / "said.txt").read_text()
+
+
+def frames_dropped(report: dict[str, Any]) -> dict[str, int]:
+    """What a camera's report counts by the frame or packet; not the crops of tracklets."""
+    return {what: count for what, count in report["dropped"].items() if not what.endswith(CROPS)}
+
+
+def crops_dropped(report: dict[str, Any]) -> int:
+    """How many crops of tracklets were not embedded."""
+    return sum(count for what, count in report["dropped"].items() if what.endswith(CROPS))
 
 
 def memory_bytes(run: LiveRun) -> int:

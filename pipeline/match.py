@@ -68,12 +68,20 @@ class Presence:
 class Known:
     """What the matcher remembers of an identity besides its exemplars."""
 
-    tracks: set[tuple[int, int]] = field(default_factory=set)
+    tracks: int = 0
+    """In how many it was seen."""
     presences: list[Presence] = field(default_factory=list)
 
     def staleness_ns(self, now_ns: int) -> float:
         """Time since it was last seen, divided by how often it was: who comes often comes back."""
-        return (now_ns - max(presence.end_ns for presence in self.presences)) / len(self.tracks)
+        return (now_ns - max(presence.end_ns for presence in self.presences)) / self.tracks
+
+    def add(self, here: Presence) -> None:
+        """Remember one more presence; a track whose earlier parts are remembered is not counted again."""
+        seen = any((there.recording, there.track) == (here.recording, here.track) for there in self.presences)
+        self.tracks += not seen
+        self.presences = [ended(there, here) for there in self.presences[-PRESENCES_KEPT + 1 :]]
+        self.presences.append(here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +263,9 @@ class Matcher:
     def learn(self, probe: StoredTracklet, identity: int, *, trusted: bool) -> None:
         """Remember that the identity was there and, where the link is `trusted`, what it looked like."""
         known, name = self.known.setdefault(identity, Known()), (probe.key.recording, probe.key.track)
-        known.tracks.add(name)
         if name in self.tracks:
             self.tracks[name].end_ns = max(self.tracks[name].end_ns, probe.end_ns)
-        here = self.presence(probe)
-        known.presences = [ended(presence, here) for presence in known.presences]
-        known.presences.append(here)
-        del known.presences[:-PRESENCES_KEPT]
+        known.add(self.presence(probe))
         if trusted and self.crops(probe):
             self.gallery.append(identity, self.crops(probe))
 

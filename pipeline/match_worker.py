@@ -16,7 +16,7 @@ from pipeline.config import Config
 from pipeline.database import StoreError
 from pipeline.gallery import FprGallery
 from pipeline.jumps import pieces
-from pipeline.lookback import CROPS_RECALLED, LookBack
+from pipeline.lookback import CROPS_RECALLED, MOST_RECENT, LookBack
 from pipeline.match import Matcher
 from pipeline.messages import (
     Message,
@@ -91,6 +91,8 @@ class Writer:
         self.watermarks = dict.fromkeys(job.recordings, -1)
         """Recordings still running: no tracklet of theirs will end before this time."""
         self.linked_ns = self.newest_ns = -1
+        self.all_linked = 0
+        """Every tracklet up to this number is linked: not looked at again."""
         self.late = False
         self.linked = self.stored = 0
         self.seconds: dict[str, float] = {"store": 0.0, "match": 0.0}
@@ -202,7 +204,7 @@ class Writer:
         if self.matcher is None or (until_ns is not None and until_ns <= self.linked_ns):
             return
         last_ns = None if until_ns is None else until_ns - 1
-        for tracklet in self.store.unlinked(last_ns, self.job.version):
+        for tracklet in self.store.unlinked(last_ns, self.job.version, after=self.all_linked):
             claims = yield from self.matcher.updating(tracklet)
             self.mind_order(tracklet.due_ns)
             self.store.add_sightings(self.job.version, claims)
@@ -211,11 +213,15 @@ class Writer:
         if corrected := (yield from self.matcher.advancing(until_ns)):
             self.store.add_sightings(self.job.version, corrected)
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
+        self.all_linked = self.store.linked_up_to(self.job.version, after=self.all_linked)
 
     def restoring(self) -> Iterator[None]:
-        """Make the matcher for the model, with everybody this model has seen before."""
+        """Make the matcher for the model, with everybody this model has seen before.
+
+        Of who was seen more often the latest MOST_RECENT tracklets: all that may still be corrected is there.
+        """
         matcher = open_matcher(self.store, self.job.config, self.model, self.store.new_identity)
-        for known in self.store.load_gallery(self.job.version):
+        for known in self.store.load_gallery(self.job.version, newest=MOST_RECENT):
             matcher.restore(known.tracklet, known.sighting)
             self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
             yield

@@ -65,6 +65,8 @@ class TrackletClosed(msgspec.Struct, frozen=True, tag=True):
     boxes: NDArray[np.float32]  # (T, 4) xyxy, px
     confidences: NDArray[np.float32]  # (T,) 0 where interpolated
     crops: tuple[Crop, ...]
+    closed_s: float | None = None
+    """Of a live camera: when it was closed, by the machine's monotonic clock. None: it may wait."""
 
 
 class TrackletEmbedded(msgspec.Struct, frozen=True, tag=True):
@@ -121,6 +123,8 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     people: int
     stage_s: dict[str, float]
     """Seconds spent so far in each stage, for this recording or worker."""
+    left_out: dict[int, int] = {}
+    """By recording: crops of live cameras that were not embedded so far, for want of time."""
 
 
 class CameraHealth(msgspec.Struct, frozen=True, tag=True):

@@ -247,11 +247,8 @@ def start_over(run: Run, worker: Worker) -> bool:
     recording; the matcher finds its gallery in the store. What the dead worker held in its hands is lost.
     """
     now_s = time.monotonic()
-    live = any(job.camera.live for job in worker.jobs or run.jobs)
-    ended = worker.process.exitcode == 0
-    hopeless = worker.process.exitcode > 0 and now_s - worker.started_s < PROVEN_S
     run.restarts = [when for when in run.restarts if now_s - when < RESTARTS_S]
-    if not live or ended or hopeless or run.stop.is_set() or len(run.restarts) >= RESTARTS:
+    if not replaceable(run, worker, now_s) or len(run.restarts) >= RESTARTS:
         return False
     run.restarts.append(now_s)
     code = worker.process.exitcode
@@ -263,6 +260,19 @@ def start_over(run: Run, worker: Worker) -> bool:
     else:
         start_shared(run, worker.name)
     return True
+
+
+def replaceable(run: Run, worker: Worker, now_s: float) -> bool:
+    """Whether a worker that ended may be started over: of a live run, unless it would do the same again.
+
+    While a run is being stopped, cameras are not connected any more, but what they saw is still embedded and
+    stored.
+    """
+    live = any(job.camera.live for job in worker.jobs or run.jobs)
+    ended = worker.process.exitcode == 0
+    hopeless = worker.process.exitcode > 0 and now_s - worker.started_s < PROVEN_S
+    closing = run.stop.is_set() and bool(worker.jobs)
+    return live and not (ended or hopeless or closing)
 
 
 def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:

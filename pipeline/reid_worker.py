@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.channels import EMBEDDED, PROGRESS, TRACKLETS, Receiver, Sender, open_context, parent_alive
 from pipeline.config import ReidConfig, shipped
-from pipeline.live.outbox import lightened
+from pipeline.live.haste import Haste
 from pipeline.messages import (
     Embedding,
     Message,
@@ -34,9 +34,6 @@ from reid.network.weights import WeightsError
 GPU_BATCH = 32
 """Messages taken together on an accelerator; one at a time on a CPU, which gains nothing from more."""
 PROGRESS_S = 0.5
-BEST_ONLY_S, NO_CROPS_S = 2.0, 4.0
-"""Once a run is being stopped for so long, of each tracklet that is left only the best crop is embedded, and
-then none: place and time are stored in any case."""
 
 
 class ReidJob(msgspec.Struct, frozen=True):
@@ -70,8 +67,8 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
         ready = ModelReady(embedder.model_id, embedder.calibration)
         sender.send(ready)
         progress.send(ready)
-        closing = Closing(stopped, time.monotonic, frozenset(work.live))
-        serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive, closing)
+        haste = Haste(stopped, time.monotonic, frozenset(work.live))
+        serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive, haste)
     except WeightsError as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
@@ -89,7 +86,7 @@ def serve(
     report: Callable[[Message], None],
     running: set[int],
     alive: Callable[[], bool],
-    closing: Closing,
+    haste: Haste,
 ) -> None:
     """Embed and pass on, in the order of arrival, until no recording is `running`."""
 
@@ -100,7 +97,7 @@ def serve(
     batch = GPU_BATCH if embedder.device == "cuda" else 1
     done, reported_s = 0, 0.0
     while running and alive():
-        messages = [closing.lightened(message) for message in receiver.receive_batch(batch, refuse)]
+        messages = [haste.lightened(message) for message in receiver.receive_batch(batch, refuse)]
         started = time.perf_counter()
         outgoing = embed_messages(embedder, messages, report)
         seconds["embed"] += time.perf_counter() - started
@@ -111,34 +108,7 @@ def serve(
         done += sum(isinstance(m, TrackletEmbedded) for m in outgoing)
         if time.monotonic() - reported_s > PROGRESS_S or not running:
             reported_s = time.monotonic()
-            report(Progress("reid", 0, done, None, 0, dict(seconds)))
-
-
-class Closing:
-    """Leaves crops of live cameras out once a run is being stopped, so that it ends within seconds.
-
-    Of a recording nothing is left out: what is finished is never read again, so it must be whole; and its
-    reader waits for us, so that little is left.
-
-    Args:
-        stopped: whether it is being stopped.
-        now_s: monotonic clock.
-        live: recordings that are watched live.
-    """
-
-    def __init__(self, stopped: Callable[[], bool], now_s: Callable[[], float], live: Set[int]) -> None:
-        self.stopped, self.now_s, self.live = stopped, now_s, live
-        self.since_s: float | None = None
-
-    def lightened(self, message: Message) -> Message:
-        """The message with the crops that there still is time for."""
-        if not self.stopped():
-            return message
-        if isinstance(message, TrackletClosed) and message.key.recording not in self.live:
-            return message
-        self.since_s = self.now_s() if self.since_s is None else self.since_s
-        waited_s = self.now_s() - self.since_s
-        return lightened(message, waited_s, best_only_s=BEST_ONLY_S, none_s=NO_CROPS_S)
+            report(Progress("reid", 0, done, None, 0, dict(seconds), dict(haste.left_out)))
 
 
 def embed_messages(

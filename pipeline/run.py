@@ -17,7 +17,7 @@ from pipeline.config import CameraConfig, Config, ConfigError, shipped
 from pipeline.corrections import corrections
 from pipeline.credentials import hide
 from pipeline.detect import DetectorError, choose_device, find_weights
-from pipeline.messages import CameraHealth, Message, RecordingEnded
+from pipeline.messages import CameraHealth, Message, Progress, RecordingEnded
 from pipeline.metrics import serve_status
 from pipeline.processes import run_processes
 from pipeline.progress import RunDisplay
@@ -198,7 +198,8 @@ def carry_out(
                 report=partial(show, display, board),
                 started=board.processes.__setitem__ if board else lambda name, process: None,
             )
-            report.interrupted = not finished and bool(recorded)
+            whole = board is not None and not any(cut_short(display, job) for job in recorded)
+            report.interrupted = not finished and not whole
         except KeyboardInterrupt:
             report.interrupted = True
     report.ended = {names[recording]: ended for recording, ended in display.ended.items()}
@@ -206,12 +207,20 @@ def carry_out(
     report.source_s = sum(ended.duration_s for ended in report.ended.values())
 
 
+def cut_short(display: RunDisplay, job: CameraJob) -> bool:
+    """Whether a recording was not read to its end; beside live cameras, which end when stopped, it may be."""
+    ended = display.ended.get(job.recording)
+    return ended is None or ended.state == "interrupted"
+
+
 def show(display: RunDisplay, board: StatusBoard | None, message: Message) -> None:
     """Put a worker's report where people and programs look for it."""
     if board and isinstance(message, CameraHealth):
         board.update(message)
-    else:
-        display(message)
+        return
+    if board and isinstance(message, Progress):
+        board.left_out |= message.left_out
+    display(message)
 
 
 def software_version() -> str:

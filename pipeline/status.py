@@ -12,6 +12,7 @@ import msgspec
 
 from pipeline.credentials import redact
 from pipeline.database import locate, now_ns
+from pipeline.live.haste import LEFT_OUT
 from pipeline.messages import CameraHealth
 
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -55,6 +56,7 @@ class StatusBoard:
 
     Attributes:
         processes: process ids by name; set it whenever a worker starts.
+        left_out: by recording, crops that the ReID worker left out; set it whenever it tells.
     """
 
     def __init__(self, database: str, *, clock: Callable[[], int] = now_ns) -> None:
@@ -62,6 +64,7 @@ class StatusBoard:
         self.started_ns, self.written_ns = clock(), 0
         self.processes: dict[str, int] = {}
         self.cameras: dict[str, CameraStatus] = {}
+        self.left_out: dict[int, int] = {}
 
     def __enter__(self) -> StatusBoard:
         return self
@@ -71,7 +74,10 @@ class StatusBoard:
 
     def update(self, health: CameraHealth) -> None:
         """Take a camera's report; a reader of the file sees it within a second or so."""
-        harmless = msgspec.structs.replace(health, last_error=redact(health.last_error))
+        left_out = self.left_out.get(health.recording, 0)
+        dropped = health.dropped | ({LEFT_OUT: left_out} if left_out else {})
+        error = redact(health.last_error)
+        harmless = msgspec.structs.replace(health, last_error=error, dropped=dropped)
         self.cameras[health.camera] = CameraStatus(harmless, self.clock())
         if self.clock() - self.written_ns >= WRITE_NS:
             self.write()

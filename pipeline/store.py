@@ -288,27 +288,42 @@ class Store(Database):
                 connection.execute(delete(SightingRow).where(same))
             insert_rows(connection, SightingRow, rows)
 
-    def unlinked(self, until_end_ns: int | None, version: int) -> Iterator[StoredTracklet]:
+    def unlinked(self, until_end_ns: int | None, version: int, *, after: int = 0) -> Iterator[StoredTracklet]:
         """Tracklets without a claim in `version`, by (when closed, camera's name, track, part).
 
         Args:
             until_end_ns: only those closed at or before it; None for all.
             version: an identity version.
+            after: only those with a greater number: see `linked_up_to`.
         """
-        claimed = (SightingRow.version == version) & (SightingRow.tracklet == Tracklet.id)
-        query = select(Tracklet.id).where(~select(SightingRow.tracklet).where(claimed).exists())
+        query = select(Tracklet.id).where(Tracklet.id > after, ~claimed(version))
         if until_end_ns is not None:
             query = query.where(closing() <= until_end_ns)
         yield from self.tracklets_in_order(query)
 
-    def load_gallery(self, version: int, *, crops: int | None = None) -> Iterator[LinkedTracklet]:
+    def linked_up_to(self, version: int, *, after: int = 0) -> int:
+        """The greatest number up to which every tracklet has a claim in `version`, known of those to `after`.
+
+        The work is in what was linked since: a site that runs for weeks need not look at all it ever saw.
+        """
+        later = select(Tracklet.id).where(Tracklet.id > after)
+        with self.reading() as connection:
+            first = connection.scalar(later.where(~claimed(version)).order_by(Tracklet.id).limit(1))
+            if first is not None:
+                return first - 1
+            return connection.scalar(select(func.max(Tracklet.id))) or after
+
+    def load_gallery(
+        self, version: int, *, crops: int | None = None, newest: int | None = None
+    ) -> Iterator[LinkedTracklet]:
         """Every tracklet with a claim in `version`, in the order of `unlinked`.
 
         Args:
             version: an identity version.
             crops: at most so many of each tracklet, the best; None for all.
+            newest: at most so many tracklets of each identity; None for all.
         """
-        query = select(SightingRow.tracklet).where(SightingRow.version == version)
+        query = claims_of(version, newest)
         columns = [getattr(SightingRow, name) for name in Sighting.__struct_fields__]
         for page in pages(self.tracklets_in_order(query, crops=crops)):
             mine = SightingRow.tracklet.in_([tracklet.id for tracklet in page])
@@ -364,6 +379,24 @@ class Store(Database):
         finally:
             if engine is not self.engine:
                 engine.dispose()
+
+
+def claimed(version: int) -> ColumnElement[bool]:
+    """Whether a tracklet has a claim."""
+    mine = (SightingRow.version == version) & (SightingRow.tracklet == Tracklet.id)
+    return select(SightingRow.tracklet).where(mine).exists()
+
+
+def claims_of(version: int, newest: int | None) -> Select[Any]:
+    """Numbers of the tracklets with a claim; at most the `newest` of each identity."""
+    every = select(SightingRow.tracklet).where(SightingRow.version == version)
+    if newest is None:
+        return every
+    latest_first = (closing().desc(), Tracklet.id.desc())
+    rank = func.row_number().over(partition_by=SightingRow.identity, order_by=latest_first).label("rank")
+    joined = select(SightingRow.tracklet, rank).join(Tracklet, Tracklet.id == SightingRow.tracklet)
+    ranked = joined.where(SightingRow.version == version).subquery()
+    return select(ranked.c.tracklet).where(ranked.c.rank <= newest)
 
 
 def closing() -> ColumnElement[int]:

@@ -35,8 +35,11 @@ class Outbox:
         self.waiting: deque[tuple[float, Message]] = deque()
 
     def send(self, message: Message) -> None:
-        """Send in order, now or later."""
-        self.waiting.append((self.now_s(), message))
+        """Send in order, now or later; a tracklet says since when it waits, for the stages to come."""
+        now_s = self.now_s()
+        if isinstance(message, TrackletClosed):
+            message = msgspec.structs.replace(message, closed_s=now_s)
+        self.waiting.append((now_s, message))
         self.flush()
 
     def flush(self) -> None:
@@ -58,18 +61,20 @@ class Outbox:
     def pass_on(self, offer: Callable[[Message], bool]) -> bool:
         """Whether the first message that waits could be sent, as light as its wait has made it."""
         since_s, message = self.waiting[0]
+        if not isinstance(message, TrackletClosed):
+            return offer(message)
         lighter = lightened(message, self.now_s() - since_s)
         passed = offer(lighter)
-        if passed and isinstance(message, TrackletClosed) and isinstance(lighter, TrackletClosed):
+        if passed:
             self.dropped(message, len(message.crops) - len(lighter.crops))
         return passed
 
 
 def lightened(
-    message: Message, waited_s: float, *, best_only_s: float = LATE_S, none_s: float = HOPELESS_S
-) -> Message:
-    """The message as it goes after such a wait: a tracklet with its best crop only, and then with none."""
-    if not isinstance(message, TrackletClosed) or waited_s < best_only_s or not message.crops:
-        return message
-    best = max(message.crops, key=lambda crop: crop.quality)
-    return msgspec.structs.replace(message, crops=(best,) if waited_s < none_s else ())
+    tracklet: TrackletClosed, waited_s: float, *, best_only_s: float = LATE_S, none_s: float = HOPELESS_S
+) -> TrackletClosed:
+    """The tracklet as it goes after such a wait: with its best crop only, and then with none."""
+    if waited_s < best_only_s or not tracklet.crops:
+        return tracklet
+    best = max(tracklet.crops, key=lambda crop: crop.quality)
+    return msgspec.structs.replace(tracklet, crops=(best,) if waited_s < none_s else ())

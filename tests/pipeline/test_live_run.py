@@ -237,6 +237,61 @@ def test_somebody_still_in_view_is_known_and_the_end_is_clean(scene: Scene, tmp_
 
 
 @rtsp
+def test_with_fps_max_every_frame_is_due_and_each_is_detected_or_counted(
+    scene: Scene, tmp_path: Path
+) -> None:
+    camera = scene.cameras[0]
+    with RtspServer({camera.name: camera.video}, loop=False) as server:
+        config = live_config(server, SMALL, fps="max", bridge_s=WITHIN_S)
+        with running(config, tmp_path) as run:
+            run.until(lambda: list(map(over, run.healths())) == [True])
+            code, said, _ = run.stop()
+    assert code == 0, said
+    with open_store(run.database) as store:
+        (found,) = recordings(store)
+    left_out = sum(int(count) for count in re.findall(r"(?:capture|detect):[\w-]+ (\d+)", found.message))
+    assert found.frames > 0 and found.detected + left_out == found.frames, found.message
+
+
+@rtsp
+def test_a_recording_beside_a_live_camera_is_as_whole_as_alone(scene: Scene, tmp_path: Path) -> None:
+    watched, recorded = scene.cameras
+    file = CameraConfig(name=recorded.name, source=str(recorded.video), start=recorded.start)
+    workers = WorkersConfig(cameras=2, threads=1)
+    alone = Config(cameras=(file,), detector=SMALL, workers=workers)
+    assert read(alone, tmp_path / "alone.db").exit_code == 0
+    with RtspServer({watched.name: watched.video}) as server:
+        config = live_config(server, SMALL)
+        both = msgspec.structs.replace(config, cameras=(*config.cameras, file))
+        with running(both, tmp_path) as run:
+            run.until(lambda: {"running", "done"} == set(states(run.database).values()))
+            run.until(lambda: tracklets_of(run.database, watched.name))
+            code, said, _ = run.stop()
+    assert code == 0, said
+    assert states(run.database) == {watched.name: "done", recorded.name: "done"}
+    ours, theirs = (tracklets_of(path, recorded.name) for path in (run.database, tmp_path / "alone.db"))
+    assert len(theirs) > 1 and ours == theirs
+
+
+def states(database: Path) -> dict[str, str]:
+    """How every recording is, by camera."""
+    try:
+        with open_store(database) as store:
+            return {summary.camera: summary.state for summary in recordings(store)}
+    except StoreError:
+        return {}
+
+
+def tracklets_of(database: Path, camera: str) -> list[tuple[int, int, int, int, tuple[int, ...]]]:
+    """A camera's tracklets: track, part, beginning, end, and the frames of the crops, best first."""
+    with open_store(database) as store:
+        mine = [tracklet for tracklet in store.tracklets() if tracklet.camera == camera]
+    return [
+        (t.key.track, t.key.part, t.start_ns, t.end_ns, tuple(crop.frame for crop in t.crops)) for t in mine
+    ]
+
+
+@rtsp
 @pytest.mark.slow
 def test_every_worker_may_die_and_people_are_still_known(scene: Scene, tmp_path: Path) -> None:
     camera = scene.cameras[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -177,3 +178,20 @@ def test_tracks_that_have_ended_leave_the_memory() -> None:
     for hour in range(400):
         m.update(seen(0.1, DOOR, 3600 * hour, 3600 * hour + 5))
     assert len(m.tracks) <= 257
+
+
+def test_what_is_kept_of_a_regular_does_not_grow_with_the_visits() -> None:
+    m, sizes = matcher(), []
+    for hour in range(800):
+        m.update(seen(0.1, DOOR, 3600 * hour, 3600 * hour + 5))
+        sizes.append(len(pickle.dumps((m.known, m.tracks))))
+    assert max(sizes[400:]) <= 1.05 * max(sizes[:400])
+    assert [known.tracks for known in m.known.values()] == [800]
+
+
+def test_parts_of_a_track_count_as_one_visit_also_when_others_of_the_person_lie_between() -> None:
+    m = matcher(UNKNOWN)
+    first = m.update(seen(0.1, DOOR, 0, 10, track=5)).identity
+    m.update(seen(0.1, HALL, 3, 12))
+    m.update(seen(0.1, DOOR, 10, 20, track=5, part=1))
+    assert m.known[first].tracks == 2

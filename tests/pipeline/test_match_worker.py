@@ -95,6 +95,17 @@ def interleaved(stories: list[list[Message]], order: np.random.Generator) -> lis
     return [next(left[turn]) for turn in turns]
 
 
+def test_the_writer_leaves_nothing_unlinked_though_it_looks_only_at_what_is_new(tmp_path: Path) -> None:
+    with open_store(tmp_path / "f.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        for message in everything(np.random.default_rng(5)):
+            writer.update([message])
+            writer.link(min(writer.watermarks.values(), default=None))
+            first = next(iter(store.unlinked(None, writer.job.version)), None)
+            assert first is None or first.id > writer.all_linked
+        assert first is None and writer.all_linked == max(t.id for t in store.tracklets())
+
+
 def test_a_matcher_started_over_in_between_says_the_same(
     tmp_path: Path, in_turn: dict[tuple[str, int, int], int]
 ) -> None:

@@ -6,13 +6,22 @@ import os
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.camera_worker import CameraJob
 from pipeline.config import CameraConfig, Config, ReidConfig, WorkersConfig
 from pipeline.messages import Message, Notice
-from pipeline.processes import WorkerDied, environment, run_processes, signals_left_to_us
+from pipeline.processes import (
+    Run,
+    Worker,
+    WorkerDied,
+    environment,
+    replaceable,
+    run_processes,
+    signals_left_to_us,
+)
 from tests.video_files import counting_clip
 
 
@@ -42,3 +51,25 @@ def test_ctrl_c_while_a_worker_is_being_started_is_not_lost() -> None:
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "exitcode", "stopping", "replaced"),
+    [
+        (1, -9, False, True),
+        (1, -9, True, False),
+        (0, -9, False, True),
+        (0, -9, True, True),
+        (0, 0, True, False),
+        (0, 1, True, False),
+    ],
+)
+def test_who_is_killed_while_a_live_run_is_stopped_is_replaced_where_others_still_need_it(
+    tmp_path: Path, cameras: int, exitcode: int, stopping: bool, replaced: bool
+) -> None:
+    jobs = (CameraJob(CameraConfig(name="hall", source="rtsp://127.0.0.1:9/hall"), 1),)
+    run = Run(Config(), "", 1, tmp_path, lambda message: None, 1, jobs, lambda name, process: None)
+    if stopping:
+        run.stop.set()
+    worker = Worker("reid", SimpleNamespace(exitcode=exitcode), jobs[:cameras])
+    assert replaceable(run, worker, worker.started_s + 1) is replaced

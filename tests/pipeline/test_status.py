@@ -15,8 +15,10 @@ from rich.console import Console
 
 from pipeline.database import now_ns
 from pipeline.health import HealthMeter
-from pipeline.messages import CameraHealth
+from pipeline.messages import CameraHealth, Progress
 from pipeline.metrics import PortTakenError, metrics_text, serve_status
+from pipeline.progress import RunDisplay
+from pipeline.run import show
 from pipeline.status import StatusBoard, StatusError, read_status, status_path
 from pipeline.status_table import show_status
 
@@ -49,6 +51,15 @@ def test_a_reader_sees_what_the_supervisor_was_told(board: StatusBoard, tmp_path
     assert [camera.health for camera in status.cameras] == [HALL] and status.processes == {"match": 12}
     assert list(tmp_path.iterdir()) == [tmp_path / "out.db.status.json"]
     assert board.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_crops_that_another_worker_left_out_stand_beside_what_the_camera_dropped(board: StatusBoard) -> None:
+    show(
+        RunDisplay({}, Console(file=io.StringIO())), board, Progress("reid", 0, 9, None, 0, {}, {1: 4, 2: 7})
+    )
+    board.update(HALL)
+    (camera,) = board.status().cameras
+    assert camera.health.dropped == {"decode:newer": 3, "embed:crops": 4}
 
 
 def test_the_file_is_written_once_a_second(tmp_path: Path) -> None:

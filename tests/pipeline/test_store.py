@@ -187,6 +187,31 @@ def test_claims_may_be_written_while_unlinked_tracklets_are_read(store: Store) -
     assert len(keys(store, None, store.new_version("relink"))) == 150
 
 
+def test_what_is_linked_already_is_not_looked_at_again(store: Store) -> None:
+    number = recording(store, "hall")
+    store.add_tracklets([tracklet(number, track, start_s=10 - track) for track in (1, 2, 3, 4)])
+    version, ids = store.new_version("online"), {t.key.track: t.id for t in store.tracklets()}
+    person = store.new_identity()
+    assert store.linked_up_to(version) == 0
+    store.add_sightings(version, [Sighting(ids[track], person, "new") for track in (1, 2, 4)])
+    assert store.linked_up_to(version) == store.linked_up_to(version, after=1) == ids[2]
+    assert [t.key.track for t in store.unlinked(None, version, after=ids[2])] == [3]
+    assert not list(store.unlinked(None, version, after=ids[3]))
+    store.add_sightings(version, [Sighting(ids[3], person, "linked")])
+    assert store.linked_up_to(version, after=ids[2]) == ids[4]
+    assert store.linked_up_to(store.new_version("relink"), after=0) == 0
+
+
+def test_of_a_regular_only_the_newest_tracklets_are_restored_and_nobody_is_left_out(store: Store) -> None:
+    number, version = recording(store, "hall"), store.new_version("online")
+    store.add_tracklets([tracklet(number, track, start_s=10 * track) for track in range(1, 8)])
+    regular, guest = store.new_identity(), store.new_identity()
+    people = {track: guest if track == 2 else regular for track in range(1, 8)}
+    claims = [Sighting(t.id, people[t.key.track], "linked") for t in store.tracklets()]
+    store.add_sightings(version, claims)
+    assert [known.tracklet.key.track for known in store.load_gallery(version, newest=3)] == [2, 5, 6, 7]
+
+
 def test_a_later_claim_replaces_the_earlier(store: Store) -> None:
     store.add_tracklets([tracklet(recording(store, "hall"), 1)])
     version, (found,) = store.new_version("online"), store.tracklets()

@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 CHUNK_BYTES = 65536
 POLL_S = 0.02
+SENDER_REPORT = 200
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 Fault = Literal["none", "hold", "garbage", "drop"]
 
@@ -135,10 +136,11 @@ class UdpRelay(TcpRelay):
     Attributes:
         loss: share of the server's datagrams that never arrive.
         lost: how many did not.
+        ahead_s: by so much the server's clock is ahead, as its reports (RTCP) tell it.
     """
 
     def __init__(self, target: int, *, loss: float = 0.1, seed: int = 0) -> None:
-        self.loss, self.lost = loss, 0
+        self.loss, self.lost, self.ahead_s = loss, 0, 0.0
         self.sockets: list[socket.socket] = []
         self.ports: dict[str, tuple[int, int]] = {}
         super().__init__(target, seed=seed)
@@ -182,11 +184,20 @@ class UdpRelay(TcpRelay):
                 elif self.random.random() < self.loss:
                     self.lost += 1
                 else:
-                    ours.sendto(data, ("127.0.0.1", self.ports["client"][which]))
+                    told = ahead(data, self.ahead_s) if which else data
+                    ours.sendto(told, ("127.0.0.1", self.ports["client"][which]))
             except ConnectionRefusedError:
                 continue
             except OSError:
                 return
+
+
+def ahead(reports: bytes, seconds: float) -> bytes:
+    """Reports of RTCP with the sender's clock moved forward, where they begin with it (RFC 3550, 6.4.1)."""
+    if len(reports) < 16 or reports[1] != SENDER_REPORT:
+        return reports
+    (told,) = struct.unpack("!Q", reports[8:16])  # NTP: 2^-32 s
+    return reports[:8] + struct.pack("!Q", (told + round(seconds * 2**32)) % 2**64) + reports[16:]
 
 
 def even_pair() -> tuple[socket.socket, socket.socket]:
