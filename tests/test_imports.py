@@ -40,6 +40,7 @@ ONLY_IN = {
         "reid.progress",
         "reid.foreground",
         "reid.ablation",
+        "reid.blend",
         "reid.pictures",
     },
     "pickle": set(),
