@@ -35,7 +35,7 @@ class PairCalibration:
 
     cosine: float = -20.0
     fpr: float = -20.0
-    intercept: float = -7.0
+    intercept: float = -7.5
     stranger_cosine: float = 0.9
     """Typical distance of two strangers, where a site has shown too few."""
     stranger_fpr: float = 0.32

@@ -59,7 +59,7 @@ def test_who_looks_different_every_time_is_one_person_and_two_who_do_not_are_two
 
 
 def test_one_odd_crop_must_be_further_than_two() -> None:
-    near = 0.4 * ANNA + (1 - 0.4**2) ** 0.5 * BORIS
+    near = 0.35 * ANNA + (1 - 0.35**2) ** 0.5 * BORIS
     assert len(pieces(seen({3: ANNA, 8: ANNA, 36: near}))) == 1
     assert len(pieces(seen({3: ANNA, 8: ANNA, 33: near, 36: near}))) == 2
 
