@@ -4,8 +4,8 @@
                                         [--identities 5000] [--json]
 
 Looks are those of real tracklets (all Market-1501 training people with five crops in one camera, embedded
-with the shipped weights and kept under work/) plus noise, shifted where there are more people; everybody walks
-from camera to camera at their own pace.
+with the shipped weights and kept under work/) plus noise, shifted where there are more people; everybody
+walks from camera to camera at their own pace.
 `first` is what is said when a tracklet closes, `settled` what is left after the look-back. Few identities and
 many hours (`--hours 720 --people 1000 --identities 100`) show whether forgetting holds memory down.
 Exits 1 and names each figure that was missed: 10 tracklets a second of one core; settled pair precision 0.95;
