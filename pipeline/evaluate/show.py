@@ -118,9 +118,7 @@ def wrong_lines(measured: Evaluation) -> list[str]:
         lines.append(f"merge: P{merge.identity} is {', '.join(parts)}")
     for jump in measured.jumps:
         parts = (f"person {person} ({count_text(n, 'box', 'boxes')})" for person, n in jump.boxes.items())
-        lines.append(
-            f"jump: {jump.camera} one track ({numbers(jump.tracklets)}) shows {', '.join(parts)}"
-        )
+        lines.append(f"jump: {jump.camera} one track ({numbers(jump.tracklets)}) shows {', '.join(parts)}")
     return lines
 
 
