@@ -123,14 +123,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--pairs", action="append", metavar="COSINE,FPR,INTERCEPT")
+    parser.add_argument("--pairs", action="append", type=three_numbers, metavar="COSINE,FPR,INTERCEPT")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not SHARED.is_dir():
         print(f"SHARED_DATA: no folder {SHARED}", file=sys.stderr)
         return 2
     own = PairCalibration.from_dict(read_notes(arguments.weights).calibration)
-    settings = [changed(own, text) for text in arguments.pairs] if arguments.pairs else [own]
+    settings = [changed(own, pairs) for pairs in arguments.pairs] if arguments.pairs else [own]
     rows = list(measured(embedded(arguments.weights), settings))
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
@@ -143,10 +143,15 @@ def main() -> int:
     return 0
 
 
-def changed(own: PairCalibration, text: str) -> PairCalibration:
-    """The calibration with other slopes and intercept."""
+def three_numbers(text: str) -> tuple[float, float, float]:
+    """Slopes and intercept as they are typed."""
     cosine, fpr, intercept = (float(number) for number in text.split(","))
-    return replace(own, cosine=cosine, fpr=fpr, intercept=intercept)
+    return cosine, fpr, intercept
+
+
+def changed(own: PairCalibration, pairs: tuple[float, float, float]) -> PairCalibration:
+    """The calibration with other slopes and intercept."""
+    return replace(own, cosine=pairs[0], fpr=pairs[1], intercept=pairs[2])
 
 
 def embedded(weights: Path) -> list[Tracklet]:

@@ -22,9 +22,10 @@ def blend(start: Path, trained: Path, share: float, out: Path) -> None:
     Raises:
         WeightsError: missing, or not the same network.
     """
-    first, last, notes = load_file(start), load_file(trained), read_notes(trained)
+    begun, notes = read_notes(start), read_notes(trained)
+    first, last = load_file(start), load_file(trained)
     differing = differences(first, last)
-    if read_notes(start).spec != notes.spec or differing:
+    if begun.spec != notes.spec or differing:
         raise WeightsError(f"{start}: not the network of {trained}: {(differing or ['another spec'])[0]}")
     model = load_weights(trained)
     model.load_state_dict(
@@ -41,8 +42,6 @@ def main(
 ) -> None:
     """Blends trained weights with those the training began as."""
     with one_line_errors():
-        for path in (start, trained):
-            read_notes(path)
         blend(start, trained, share, out)
     typer.echo(f"weights in {out}")
 

@@ -47,3 +47,9 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="not the network of"):
         blend(start, trained, 0.5, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_a_missing_file_is_said_to_be(tmp_path: Path) -> None:
+    trained = saved(tmp_path / "trained.safetensors", 2)
+    with pytest.raises(WeightsError, match="start.safetensors: no such file"):
+        blend(tmp_path / "start.safetensors", trained, 0.5, tmp_path / "out.safetensors")
