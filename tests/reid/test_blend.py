@@ -51,5 +51,5 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_said_to_be(tmp_path: Path) -> None:
     trained = saved(tmp_path / "trained.safetensors", 2)
-    with pytest.raises(WeightsError, match="start.safetensors: no such file"):
+    with pytest.raises(WeightsError, match=r"start\.safetensors: no such file"):
         blend(tmp_path / "start.safetensors", trained, 0.5, tmp_path / "out.safetensors")
