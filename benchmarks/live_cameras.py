@@ -19,7 +19,7 @@ from tests.rtsp.server import Login, RtspServer
 
 DETECTION_FPS = 5
 PASSWORD = "p@s.s%40ä:/"
-IDENTITIES = 50
+IDENTITIES = 20
 """So that the gallery is full after some minutes: growing up to its limit is no leak."""
 BACKOFF_CAP_S = 4.0
 """The default is 30 s; the faults follow each other too soon for the wait to be reset."""

@@ -22,6 +22,8 @@ from reid.training.trainee import Trainee
 
 LOGIT_SCALE = 20.0
 """First logits of the classifier: this times the cosine with each person's mean."""
+OURS = "backbone."
+"""How the backbone's tensors begin in weights that a training of ours left."""
 FIRST_BATCHES = 8
 FIRST_CROPS = 24
 """Batches, and crops of each, whose cells set the first reduction and foreground layer."""
@@ -40,7 +42,7 @@ def begin(recipe: Recipe, batches: Batches, shared: Path) -> Trainee:
     trainee = Trainee(ForeignHead(recipe.model) if foreign else FPRNet(recipe.model), batches.people_count)
     if isinstance(trainee.net, FPRNet):
         if recipe.begin:
-            initialise(trainee.net, shared / recipe.begin)
+            initialise(trainee.net, found(recipe.begin, shared))
         for part in recipe.frozen:
             trainee.net.backbone.get_submodule(part).requires_grad_(False)
     if recipe.begin and recipe.begin == recipe.teacher and batches.cache is not None:
@@ -49,8 +51,14 @@ def begin(recipe: Recipe, batches: Batches, shared: Path) -> Trainee:
     return trainee
 
 
+def found(begin: str, shared: Path) -> Path:
+    """The file of a recipe's `begin`: below the shared folder, or as it stands."""
+    below, given = shared / begin, Path(begin)
+    return given if given.is_file() and not below.is_file() else below
+
+
 def initialise(net: FPRNet, path: Path) -> None:
-    """Give the backbone the weights of a file: OpenVINO's .xml, or torchvision's keys.
+    """Give the backbone the weights of a file: OpenVINO's .xml, torchvision's keys, or weights of ours.
 
     Raises:
         InitialWeightsMismatch: missing, unreadable, or of another network.
@@ -58,9 +66,11 @@ def initialise(net: FPRNet, path: Path) -> None:
     if path.suffix == ".xml":
         initialise_from_openvino(net, path)
         return
-    if not isinstance(net.backbone, ResNet50):
+    state = read_state(path)
+    ours = {name[len(OURS) :]: value for name, value in state.items() if name.startswith(OURS)}
+    if not ours and not isinstance(net.backbone, ResNet50):
         raise InitialWeightsMismatch(f"{path}: only a ResNet-50 begins as torchvision's weights")
-    state = {name: value for name, value in read_state(path).items() if not name.startswith("fc.")}
+    state = ours or {name: value for name, value in state.items() if not name.startswith("fc.")}
     try:
         net.backbone.load_state_dict(state)
     except RuntimeError as error:
