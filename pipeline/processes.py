@@ -198,6 +198,11 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
     deadline = None
     while True:
         pass_reports(run, progress)
+        if run.stop.is_set() and not begun(run):
+            run.report(Notice("warning", "stopped before any camera was connected"))
+            for worker in run.workers:
+                worker.process.kill()
+            return
         for worker in [w for w in run.workers if w.process.exitcode is not None]:
             if worker.name == "match" and worker.process.exitcode == 0:
                 pass_reports(run, progress)
@@ -218,6 +223,11 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
             deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
             if time.monotonic() > deadline:
                 raise WorkerDied("the workers did not finish in time; what was stored is kept")
+
+
+def begun(run: Run) -> bool:
+    """Whether a worker may hold anything: live cameras are connected only once the ReID worker is ready."""
+    return bool(run.embeds.is_set()) or any(not job.camera.live for job in run.jobs)
 
 
 def pass_reports(run: Run, progress: Receiver) -> None:

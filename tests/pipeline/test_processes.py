@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +18,13 @@ from pipeline.processes import (
     Run,
     Worker,
     WorkerDied,
+    begun,
     environment,
     replaceable,
     run_processes,
     signals_left_to_us,
 )
+from pipeline.store import open_store
 from tests.video_files import counting_clip
 
 
@@ -34,6 +37,39 @@ def test_the_reason_a_worker_gives_is_heard_before_the_run_ends(tmp_path: Path) 
     with pytest.raises(WorkerDied, match="match worker stopped"):
         run_processes([CameraJob(camera, 1)], config, database=gone, version=1, report=heard.append)
     assert any(isinstance(said, Notice) and "no such database" in said.text for said in heard)
+
+
+@pytest.mark.parametrize(
+    ("live", "ready", "holds"), [(True, False, False), (True, True, True), (False, False, True)]
+)
+def test_only_live_cameras_that_wait_for_the_reid_worker_hold_nothing(
+    tmp_path: Path, live: bool, ready: bool, holds: bool
+) -> None:
+    camera = CameraConfig(name="hall", source="rtsp://127.0.0.1:9/hall" if live else "hall.mp4")
+    job = CameraJob(camera, 1)
+    run = Run(Config(), "", 1, tmp_path, lambda message: None, 1, (job,), lambda name, process: None)
+    if ready:
+        run.embeds.set()
+    assert begun(run) is holds
+
+
+def test_a_live_run_stopped_while_it_starts_ends_at_once(tmp_path: Path) -> None:
+    database = str(tmp_path / "live.db")
+    with open_store(database, create=True):
+        pass
+    job = CameraJob(CameraConfig(name="hall", source="rtsp://127.0.0.1:9/hall"), 1)
+    heard: list[Message] = []
+    began_s: list[float] = []
+
+    def stop(name: str, process: int) -> None:
+        if name.startswith("camera"):
+            began_s.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    config = Config(workers=WorkersConfig(cameras=1, threads=1), reid=ReidConfig(device="cpu"))
+    whole = run_processes([job], config, database=database, version=1, report=heard.append, started=stop)
+    assert not whole and time.monotonic() - began_s[0] < 5
+    assert any(isinstance(said, Notice) and "before any camera was connected" in said.text for said in heard)
 
 
 def test_a_worker_has_its_variables_and_we_keep_ours(monkeypatch: pytest.MonkeyPatch) -> None:

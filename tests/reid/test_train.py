@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 
 from reid.network.model import FPRNet, FPROutput
 from reid.network.spec import ModelSpec
-from reid.network.weights import load_weights, read_notes
+from reid.network.weights import load_weights, read_notes, save_weights
 from reid.progress import AboveBar, progress_bar
 from reid.train import TrainingDiverged, begin_run, stop_on_signals, update
 from reid.training.batches import TrainingBatches, coarser
 from reid.training.checkpoints import CHECKPOINT, CheckpointMismatch
 from reid.training.curves import cut_log
-from reid.training.initialise import InitialWeightsMismatch, begin, initialise
+from reid.training.initialise import InitialWeightsMismatch, begin, found, initialise
 from reid.training.objective import TERMS
 from reid.training.optimiser import make_optimiser, set_rates
 from reid.training.recipe import CropSize, LossWeights, Optimiser
@@ -220,6 +220,24 @@ def test_a_resnet_begins_as_the_published_imagenet_weights(shared_data: Path) ->
     assert net.backbone.bn1.running_var.std() > 0.01
     with pytest.raises(InitialWeightsMismatch, match="no such file"):
         initialise(net, shared_data / "weights/none.npz")
+
+
+def test_a_finer_training_begins_as_the_backbone_of_a_coarser_one(tmp_path: Path) -> None:
+    coarse = FPRNet(ModelSpec(name="coarse", width=0.5, box=(128, 64)))
+    save_weights(tmp_path / "coarse.safetensors", coarse, recipe={}, terms="none")
+    fine = FPRNet(ModelSpec(name="fine", width=0.5))
+    initialise(fine, found("coarse.safetensors", tmp_path))
+    weights, given = fine.backbone.state_dict(), coarse.backbone.state_dict()
+    assert all(torch.equal(weights[name], given[name].half().float()) for name in given)
+    with pytest.raises(InitialWeightsMismatch, match="size mismatch"):
+        initialise(FPRNet(ModelSpec(width=1.0)), tmp_path / "coarse.safetensors")
+
+
+def test_first_weights_lie_below_the_shared_folder_or_where_they_are_named(tmp_path: Path) -> None:
+    here = tmp_path / "here.npz"
+    here.touch()
+    assert found(str(here), tmp_path / "shared") == here
+    assert found("weights/none.npz", tmp_path) == tmp_path / "weights/none.npz"
 
 
 def test_weights_of_another_network_are_no_beginning(shared_data: Path) -> None:
