@@ -6,10 +6,10 @@ Three cameras (see live_cameras.py); every half minute or so one of the faults h
 repaired. In the first 20 minutes, the warm-up, faults follow each other three times as fast, and the ReID and
 match workers are stopped for some seconds now and then: so queues become as long, galleries as full and
 captures as often connected as they will be. Exits 1 when memory grows by more than 1 MB an hour after that
-(beyond what the scatter of the samples explains; a shorter run says nothing about memory), or open files, threads or
-processes grow, or a camera is not live at the end, or anything is left behind: processes, shared memory,
-temporary folders. Memory is judged by the median of each minute's moments without a fault when every process
-runs: a capture that has just been started is smaller than one that works.
+(beyond what the scatter of the samples explains; a shorter run says nothing about memory), or open files,
+threads or processes grow, or a camera is not live at the end, or anything is left behind: processes, shared
+memory, temporary folders. Memory is judged by the median of each minute's moments without a fault when every
+process runs: a capture that has just been started is smaller than one that works.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,9 +181,10 @@ def judged(samples: list[Sample]) -> dict[str, Any]:
             problems.append(f"{name} grew from {first} to {last}")
     full = Counter(s.processes for s in samples).most_common(1)[0][0]
     warm = [s for s in samples if s.at_s > WARM_S and s.calm and s.processes == full]
-    slope_mb_h, error_mb_h = memory_slope(warm, lambda s: s.memory_bytes)
+    minutes = [int(s.at_s // 60) for s in warm]
+    slope_mb_h, error_mb_h = memory_slope(minutes, [s.memory_bytes for s in warm])
     names = sorted(samples[-1].workers)
-    slopes = {name: memory_slope(warm, lambda s, name=name: s.workers.get(name, 0)) for name in names}
+    slopes = {name: memory_slope(minutes, [s.workers.get(name, 0) for s in warm]) for name in names}
     if (slope_mb_h - SURE * error_mb_h) > LIMIT_MB_H:
         problems.append(f"memory grows by {slope_mb_h:.1f} MB/h")
     return {
@@ -199,11 +199,11 @@ def judged(samples: list[Sample]) -> dict[str, Any]:
     }
 
 
-def memory_slope(samples: list[Sample], held: Callable[[Sample], int]) -> tuple[float, float]:
+def memory_slope(minutes: list[int], held_bytes: list[int]) -> tuple[float, float]:
     """MB an hour with its standard error, by the minute; zeros where the run was too short to tell."""
     by_minute: defaultdict[int, list[int]] = defaultdict(list)
-    for one in samples:
-        by_minute[int(one.at_s // 60)].append(held(one))
+    for minute, held in zip(minutes, held_bytes, strict=True):
+        by_minute[minute].append(held)
     if len(by_minute) < ENOUGH:
         return 0.0, 0.0
     hours = np.array(list(by_minute), float) / 60
