@@ -13,6 +13,7 @@ from rich.table import Table
 
 from reid.data.datasets import HELDOUT_LIST, read_heldout
 from reid.fpr.gallery import Storage
+from reid.network.spec import Runtime
 from reid.progress import one_line_errors, show, watch
 from reid.scoring.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
 from reid.scoring.embeddings import Embeddings, open_embeddings
@@ -164,6 +165,9 @@ def main(
         Storage,
         typer.Option(help="Of the gallery: float32 is exact, int8 within 3e-4."),
     ] = "float32",
+    runtime: Annotated[
+        Runtime, typer.Option(help="What runs the network; openvino-bf16 is fast and errs by 1e-2.")
+    ] = "auto",
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Only the first queries.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
@@ -179,7 +183,7 @@ def main(
             return
         if len(weights) != 1:
             raise ValueError(f"{len(weights)} weights files: several are only for --sweep alpha and tau")
-        network = open_embeddings(weights[0], backbone=backbone, folder=cache)
+        network = open_embeddings(weights[0], backbone=backbone, folder=cache, runtime=runtime)
         evaluations = [evaluate(b, distances_of(b, network, shortlist, storage)) for b in benchmarks]
     if json_output:
         typer.echo(json.dumps(as_json(evaluations, network.model_id)))

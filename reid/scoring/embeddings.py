@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.data.samples import Sample
+from reid.network.spec import Runtime
 from reid.progress import Watch, batches, watch
 from reid.sets.baselines import CellGrid
 from reid.sets.fusion import HEAD_VISIBLE
@@ -83,7 +84,9 @@ class Embeddings:
         return [self.known[d] for d in digests]
 
 
-def open_embeddings(weights: Path, *, backbone: Path | None = None, folder: Path | None = None) -> Embeddings:
+def open_embeddings(
+    weights: Path, *, backbone: Path | None = None, folder: Path | None = None, runtime: Runtime = "auto"
+) -> Embeddings:
     """The network of a checkpoint.
 
     Raises:
@@ -93,7 +96,7 @@ def open_embeddings(weights: Path, *, backbone: Path | None = None, folder: Path
     from reid.network.weights import read_notes
 
     spec = read_notes(weights).spec
-    embedder = load_embedder(weights, backbone=backbone)
+    embedder = load_embedder(weights, backbone=backbone, runtime=runtime)
     rows, columns = (side // MAP_STRIDE for side in spec.box)
     grid = CellGrid(spec.kernels, columns, rows)
     visible = None if spec.foreign is None else HEAD_VISIBLE
