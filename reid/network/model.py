@@ -184,14 +184,17 @@ class PositionPool(nn.Module):
         """(B, D) from a (B, K, h, w) map and its (B, h, w) foreground probability."""
         size = features.shape[2:]
         place: Tensor = self.place
-        if (
-            is_traced() or place.shape[1:] != size
-        ):  # another crop size: the same weights, stretched, with the same sum
-            area = place[0].numel() / (size[0] * size[1])
-            place = functional.interpolate(place[None], size, mode="bilinear", align_corners=False)[0] * area
+        if is_traced() or place.shape[1:] != size:
+            place = stretched(place, size)
         share = foreground / foreground.mean((1, 2), keepdim=True).clamp(min=1e-6)
         weighted = torch.einsum("bkhw,khw,bhw->bk", features.float(), place, share)
         return cast(Tensor, self.activation(self.layer(weighted + self.shift)))
+
+
+def stretched(place: Tensor, size: torch.Size) -> Tensor:
+    """(K, h, w) weights of places for a map of another size, with the same sum."""
+    area = place[0].numel() / (size[0] * size[1])
+    return functional.interpolate(place[None], size, mode="bilinear", align_corners=False)[0] * area
 
 
 class MeanPool(nn.Module):

@@ -12,18 +12,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.network.model import ForeignHead, FPRNet, pyramid, pyramid_means
+from reid.network.model import ForeignHead, FPRNet, PositionPool, pyramid, pyramid_means, stretched
 from reid.network.openvino_weights import InitialWeightsMismatch as InitialWeightsMismatch
 from reid.network.openvino_weights import initialise_from_openvino
 from reid.network.resnet import ResNet50
 from reid.training.batches import Batch, Batches
+from reid.training.checkpoints import CHECKPOINT
 from reid.training.recipe import Recipe
 from reid.training.trainee import Trainee
 
+PLACE = "net.pool.place"
 LOGIT_SCALE = 20.0
 """First logits of the classifier: this times the cosine with each person's mean."""
-OURS = "backbone."
-"""How the backbone's tensors begin in weights that a training of ours left."""
 FIRST_BATCHES = 8
 FIRST_CROPS = 24
 """Batches, and crops of each, whose cells set the first reduction and foreground layer."""
@@ -41,10 +41,13 @@ def begin(recipe: Recipe, batches: Batches, shared: Path) -> Trainee:
     foreign = recipe.model.foreign is not None
     trainee = Trainee(ForeignHead(recipe.model) if foreign else FPRNet(recipe.model), batches.people_count)
     if isinstance(trainee.net, FPRNet):
-        if recipe.begin:
-            initialise(trainee.net, found(recipe.begin, shared))
         for part in recipe.frozen:
             trainee.net.backbone.get_submodule(part).requires_grad_(False)
+        if recipe.begin and recipe.begin.endswith(CHECKPOINT):
+            go_on(trainee, trainee.net, found(recipe.begin, shared))
+            return trainee
+        if recipe.begin:
+            initialise(trainee.net, found(recipe.begin, shared))
     if recipe.begin and recipe.begin == recipe.teacher and batches.cache is not None:
         begin_classifier(trainee, batches.cache.embeddings, batches.people)
     begin_heads(trainee.net, [batches[step] for step in range(FIRST_BATCHES)])
@@ -58,7 +61,7 @@ def found(begin: str, shared: Path) -> Path:
 
 
 def initialise(net: FPRNet, path: Path) -> None:
-    """Give the backbone the weights of a file: OpenVINO's .xml, torchvision's keys, or weights of ours.
+    """Give the backbone the weights of a file: OpenVINO's .xml, or torchvision's keys.
 
     Raises:
         InitialWeightsMismatch: missing, unreadable, or of another network.
@@ -66,15 +69,29 @@ def initialise(net: FPRNet, path: Path) -> None:
     if path.suffix == ".xml":
         initialise_from_openvino(net, path)
         return
-    state = read_state(path)
-    ours = {name[len(OURS) :]: value for name, value in state.items() if name.startswith(OURS)}
-    if not ours and not isinstance(net.backbone, ResNet50):
+    if not isinstance(net.backbone, ResNet50):
         raise InitialWeightsMismatch(f"{path}: only a ResNet-50 begins as torchvision's weights")
-    state = ours or {name: value for name, value in state.items() if not name.startswith("fc.")}
+    state = {name: value for name, value in read_state(path).items() if not name.startswith("fc.")}
     try:
         net.backbone.load_state_dict(state)
     except RuntimeError as error:
         raise InitialWeightsMismatch(f"{path}: {str(error).splitlines()[1].strip()[:200]}") from error
+
+
+def go_on(trainee: Trainee, net: FPRNet, path: Path) -> None:
+    """Begin as an earlier training of ours ended, heads and classifiers too; its box may have been coarser.
+
+    Raises:
+        InitialWeightsMismatch: missing, unreadable, of another network or other people.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        ended = state["trainee"] | {f"net.{name}": value for name, value in state["mean"].items()}
+        if isinstance(net.pool, PositionPool) and PLACE in ended:
+            ended[PLACE] = stretched(ended[PLACE], net.pool.place.shape[1:])
+        trainee.load_state_dict(ended)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InitialWeightsMismatch(f"{path}: {str(error).splitlines()[-1].strip()[:200]}") from error
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -97,8 +97,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: ModelSpec = ModelSpec()
     begin: str | None = None
     """File (below SHARED_DATA, or as it stands) that the backbone begins as:
-    person-reidentification-retail-0277.xml, torchvision's keys in .npz, .safetensors or .pth, or weights of
-    ours (of a coarser box, say); None: at random."""
+    person-reidentification-retail-0277.xml, or torchvision's keys in .npz, .safetensors or .pth. The
+    checkpoint.pt of an earlier run, perhaps of a coarser box: everything begins as that ended.
+    None: at random."""
     teacher: str | None = None
     """OpenVINO file below SHARED_DATA: what is distilled."""
     teacher_cache: str | None = None

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from reid.network.model import FPRNet, FPROutput
 from reid.network.spec import ModelSpec
-from reid.network.weights import load_weights, read_notes, save_weights
+from reid.network.weights import load_weights, read_notes
 from reid.progress import AboveBar, progress_bar
 from reid.train import TrainingDiverged, begin_run, stop_on_signals, update
 from reid.training.batches import TrainingBatches, coarser
@@ -222,15 +222,19 @@ def test_a_resnet_begins_as_the_published_imagenet_weights(shared_data: Path) ->
         initialise(net, shared_data / "weights/none.npz")
 
 
-def test_a_finer_training_begins_as_the_backbone_of_a_coarser_one(tmp_path: Path) -> None:
-    coarse = FPRNet(ModelSpec(name="coarse", width=0.5, box=(128, 64)))
-    save_weights(tmp_path / "coarse.safetensors", coarse, recipe={}, terms="none")
-    fine = FPRNet(ModelSpec(name="fine", width=0.5))
-    initialise(fine, found("coarse.safetensors", tmp_path))
-    weights, given = fine.backbone.state_dict(), coarse.backbone.state_dict()
-    assert all(torch.equal(weights[name], given[name].half().float()) for name in given)
+def test_a_finer_training_begins_as_a_coarser_one_ended(tmp_path: Path) -> None:
+    coarse = tiny_recipe(model=ModelSpec(name="coarse", width=0.5, box=(128, 64)))
+    weights = run(tiny_batches(coarse, tmp_path), tmp_path)
+    fine = tiny_recipe(model=ModelSpec(name="fine", width=0.5), begin="checkpoint.pt")
+    trainee = begin(fine, tiny_batches(fine, tmp_path / "fine"), tmp_path)
+    ended = load_weights(weights)
+    for one, other in zip(trainee.net.backbone.parameters(), ended.backbone.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-3)
+    assert trainee.net.pool.place.shape[1:] == (16, 8)
+    assert torch.allclose(trainee.net.pool.place.sum((1, 2)), ended.pool.place.sum((1, 2)), atol=1e-2)
+    other = tiny_recipe(model=ModelSpec(name="other", width=0.5, cell_channels=8), begin="checkpoint.pt")
     with pytest.raises(InitialWeightsMismatch, match="size mismatch"):
-        initialise(FPRNet(ModelSpec(width=1.0)), tmp_path / "coarse.safetensors")
+        begin(other, tiny_batches(other, tmp_path / "other"), tmp_path)
 
 
 def test_first_weights_lie_below_the_shared_folder_or_where_they_are_named(tmp_path: Path) -> None:
