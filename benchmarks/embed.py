@@ -36,8 +36,8 @@ def runtimes_of(weights: Path, device: str) -> list[Runtime]:
     if device == "cuda":
         return ["torch"]
     if read_notes(weights).spec.foreign is not None:
-        return ["openvino"]
-    return ["torch", "openvino", "onnxruntime"]
+        return ["openvino", "openvino-bf16"]
+    return ["torch", "openvino", "openvino-bf16", "onnxruntime"]
 
 
 def main(
@@ -60,7 +60,7 @@ def main(
         rate, cost = crops_a_second(embedder, crops)
         rows.append({"runtime": runtime, "crops_per_s": round(rate, 1), "cpu_ms_per_crop": round(cost, 1)})
         if not as_json:
-            typer.echo(f"{runtime:12} {rate:8.1f} crops/s  {cost:6.1f} CPU-ms a crop")
+            typer.echo(f"{runtime:13} {rate:8.1f} crops/s  {cost:6.1f} CPU-ms a crop")
     if as_json:
         typer.echo(json.dumps({"device": device, "threads": threads, "crop": CROP, "rows": rows}))
 

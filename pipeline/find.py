@@ -74,7 +74,9 @@ def find_people(
         store.audit("find", "image", {"top": top})
         backbone = Path(config.reid.backbone) if config.reid.backbone else None
         weights = shipped(config.reid.weights)
-        embedder = load_embedder(weights, device=config.reid.device, backbone=backbone)
+        embedder = load_embedder(
+            weights, device=config.reid.device, backbone=backbone, runtime=config.reid.runtime
+        )
         return search(store, embedder, main_person(picture, config, say), config, top)
 
 

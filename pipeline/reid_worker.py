@@ -62,7 +62,12 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
     progress = Sender(context, Path(work.folder), PROGRESS, alive)
     try:
         backbone = Path(work.config.backbone) if work.config.backbone else None
-        embedder = load_embedder(shipped(work.config.weights), device=work.config.device, backbone=backbone)
+        embedder = load_embedder(
+            shipped(work.config.weights),
+            device=work.config.device,
+            backbone=backbone,
+            runtime=work.config.runtime,
+        )
         progress.send(Notice("info", embedder.terms))
         ready = ModelReady(embedder.model_id, embedder.calibration)
         sender.send(ready)

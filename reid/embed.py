@@ -22,7 +22,7 @@ from torch.nn import functional
 from reid.export import onnxruntime_backbone, openvino_backbone
 from reid.network.foreign import ForeignMismatch, ForeignNetwork
 from reid.network.model import ForeignHead, FPRNet, FPROutput, pyramid
-from reid.network.spec import ModelSpec
+from reid.network.spec import ModelSpec, Precision
 from reid.network.spec import Runtime as Runtime
 from reid.network.weights import WeightsError, fingerprint, load_weights, read_notes
 
@@ -33,7 +33,7 @@ LEAST_PX = 32
 """Least height of the network's input."""
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 HALF: Runtime = "openvino-bf16"
-"""Faster where the CPU has units for it (AMX): for large networks in evaluation."""
+"""Half of the time where the CPU has units for it (AMX); cells err by 1e-3."""
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,11 @@ def load_embedder(
     Args:
         device: `cpu`, `cuda`, or `auto`: CUDA where there is one.
         backbone: a foreign network's file (ONNX or OpenVINO), for checkpoints that are only a head.
-        runtime: what runs the backbone; `auto`: OpenVINO on a CPU, torch on CUDA. What `openvino-bf16` says
-            errs by some 1e-2 and has a model id of its own.
+        runtime: what runs the backbone; `auto`: OpenVINO in float32 on a CPU, torch on CUDA.
 
     Raises:
         WeightsError: the file is missing or of another kind; a backbone is missing, is not the head's, or is
-            given to a whole network; or a runtime cannot run on the device.
+            given to a whole network; or a runtime cannot run it there.
     """
     net = load_weights(weights).requires_grad_(False)
     if device == "auto":
@@ -171,9 +170,9 @@ def load_embedder(
     if isinstance(net, FPRNet):
         describer: Describer = own_network(net, weights, device, backbone, runtime)
     else:
-        device, describer = "cpu", foreign_headed(net, weights, backbone)
+        device, describer = "cpu", foreign_headed(net, weights, backbone, runtime)
     notes = read_notes(weights)
-    model_id = f"{notes.spec.name}-{fingerprint(weights)}" + ("-bf16" if runtime == HALF else "")
+    model_id = f"{notes.spec.name}-{fingerprint(weights)}"
     return Embedder(
         describer, model_id=model_id, terms=notes.terms, calibration=notes.calibration, device=device
     )
@@ -198,10 +197,17 @@ def own_network(
         return OwnNetwork(net, net.backbone, device)
     if runtime == "onnxruntime":
         return OwnNetwork(net, onnxruntime_backbone(net), device)
-    return OwnNetwork(net, openvino_backbone(net, precision="bf16" if runtime == HALF else "f32"), device)
+    return OwnNetwork(net, openvino_backbone(net, precision=precision_of(runtime)), device)
 
 
-def foreign_headed(head: ForeignHead, weights: Path, backbone: Path | None) -> ForeignHeaded:
+def precision_of(runtime: Runtime) -> Precision:
+    """What OpenVINO computes in."""
+    return "bf16" if runtime == HALF else "f32"
+
+
+def foreign_headed(
+    head: ForeignHead, weights: Path, backbone: Path | None, runtime: Runtime
+) -> ForeignHeaded:
     """A head on its network.
 
     Raises:
@@ -213,9 +219,13 @@ def foreign_headed(head: ForeignHead, weights: Path, backbone: Path | None) -> F
         raise WeightsError(
             f"{weights} is only a head for {network}: give that network's ONNX or OpenVINO file as backbone"
         )
+    if runtime not in ("auto", "openvino", HALF):
+        raise WeightsError(f"runtime {runtime}: a head's network is run by OpenVINO")
+    threads, precision = torch.get_num_threads(), precision_of(runtime)
     try:
-        threads = torch.get_num_threads()
-        return ForeignHeaded(head, ForeignNetwork(backbone, foreign, head.spec.box, threads=threads))
+        return ForeignHeaded(
+            head, ForeignNetwork(backbone, foreign, head.spec.box, threads=threads, precision=precision)
+        )
     except ForeignMismatch as error:
         raise WeightsError(str(error)) from error
 

@@ -166,7 +166,7 @@ def main(
         typer.Option(help="Of the gallery: float32 is exact, int8 within 3e-4."),
     ] = "float32",
     runtime: Annotated[
-        Runtime, typer.Option(help="What runs the network; openvino-bf16 is fast and errs by 1e-2.")
+        Runtime, typer.Option(help="What runs the network; openvino-bf16 is fast and errs by 1e-3.")
     ] = "auto",
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Only the first queries.")] = None,

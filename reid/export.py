@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import typer
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from reid.network.model import FPRNet
 from reid.network.openvino_core import openvino_core
+from reid.network.spec import Precision
 from reid.network.weights import WeightsError, load_weights
 from reid.progress import one_line_errors
 
@@ -74,15 +75,13 @@ def onnx_file(module: nn.Module, box: tuple[int, int], outputs: tuple[str, ...])
     return buffer.getvalue()
 
 
-def openvino_backbone(
-    net: FPRNet, *, precision: Literal["f32", "bf16"] = "f32"
-) -> Callable[[Tensor], Tensor]:
+def openvino_backbone(net: FPRNet, *, precision: Precision = "f32") -> Callable[[Tensor], Tensor]:
     """The backbone run by OpenVINO: the same map to 1e-5, in half of torch's time on a CPU.
 
     It uses as many threads as torch is set to when the network is loaded.
 
     Args:
-        precision: bf16 is faster on CPUs that have units for it, and errs by 1e-2.
+        precision: bf16 is faster on CPUs that have units for it, and errs by 1e-3 in a cell.
     """
     import openvino  # here: a GPU machine needs none of it
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from reid.network.openvino_core import openvino_core
-from reid.network.spec import ForeignSpec
+from reid.network.spec import ForeignSpec, Precision
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-Precision = Literal["f32", "bf16"]
 
 
 class ForeignMismatch(ValueError):

@@ -10,6 +10,8 @@ IMAGE_MEAN = (123.675, 116.28, 103.53)  # ImageNet, RGB in 0..255
 IMAGE_STD = (58.395, 57.12, 57.375)
 Runtime = Literal["auto", "torch", "openvino", "openvino-bf16", "onnxruntime"]
 """What runs a network."""
+Precision = Literal["f32", "bf16"]
+"""What OpenVINO computes in."""
 Backbone = Literal["omni_scale", "omni_scale_bn", "resnet50", "resnet50_ibn_a", "foreign"]
 
 

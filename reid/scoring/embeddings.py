@@ -100,7 +100,8 @@ def open_embeddings(
     rows, columns = (side // MAP_STRIDE for side in spec.box)
     grid = CellGrid(spec.kernels, columns, rows)
     visible = None if spec.foreign is None else HEAD_VISIBLE
-    return Embeddings(embedder, embedder.model_id, grid, folder, visible=visible)
+    name = embedder.model_id if runtime == "auto" else f"{embedder.model_id}-{runtime}"
+    return Embeddings(embedder, name, grid, folder, visible=visible)
 
 
 def embed(embedder: Embedder, samples: Sequence[Sample], watch: Watch, name: str) -> list[CropEmbedding]:

@@ -62,11 +62,11 @@ def test_every_runtime_answers_as_torch_does(weights: Path, runtime: Runtime) ->
             np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-3)
 
 
-def test_half_precision_is_near_and_has_a_name_of_its_own(weights: Path) -> None:
+def test_half_precision_errs_little(weights: Path) -> None:
     exact, half = (load_embedder(weights, device="cpu", runtime=r) for r in ("openvino", "openvino-bf16"))
-    assert half.model_id == f"{exact.model_id}-bf16"
     (ours,), (theirs,) = half.embed([crop(128, 96)]), exact.embed([crop(128, 96)])
     assert float(ours.pooled.astype(np.float64) @ theirs.pooled) > 0.99
+    assert half.model_id == exact.model_id
 
 
 @pytest.mark.gpu
