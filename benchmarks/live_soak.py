@@ -135,10 +135,15 @@ def soak(site: Site, seconds: float, chance: random.Random) -> tuple[list[Sample
 
 def stall(run: LiveRun, worker: str) -> None:
     """Stop a worker for a while, so that everything before it waits."""
-    process = psutil.Process(run.status()["processes"][worker])
+    number = run.status().get("processes", {}).get(worker)
+    if number is None:
+        return
+    process = psutil.Process(number)
     process.suspend()
-    time.sleep(STALL_S)
-    process.resume()
+    try:
+        time.sleep(STALL_S)
+    finally:
+        process.resume()
 
 
 def say(fault: str, last: Sample) -> None:
@@ -174,21 +179,26 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
 def judged(samples: list[Sample]) -> dict[str, Any]:
     """What grew, and the slope of the memory after the warm-up."""
     problems = []
+    calm = [s for s in samples if s.at_s > WARM_S and s.calm] or samples
     for name in ("files", "processes", "threads"):
-        counts = np.array([getattr(s, name) for s in samples])
+        counts = np.array([getattr(s, name) for s in calm])
         first, last = (int(np.median(part)) for part in np.array_split(counts, 4)[::3])
         if last > first + 2:
             problems.append(f"{name} grew from {first} to {last}")
-    full = Counter(s.processes for s in samples).most_common(1)[0][0]
-    warm = [s for s in samples if s.at_s > WARM_S and s.calm and s.processes == full]
-    minutes = [int(s.at_s // 60) for s in warm]
-    slope_mb_h, error_mb_h = memory_slope(minutes, [s.memory_bytes for s in warm])
+    full = Counter(s.processes for s in calm).most_common(1)[0][0]
+    whole = [s for s in calm if s.processes == full]
+    minutes = [int(s.at_s // 60) for s in whole]
+    slope_mb_h, error_mb_h = memory_slope(minutes, [s.memory_bytes for s in whole])
     names = sorted(samples[-1].workers)
-    slopes = {name: memory_slope(minutes, [s.workers.get(name, 0) for s in warm]) for name in names}
-    if (slope_mb_h - SURE * error_mb_h) > LIMIT_MB_H:
+    slopes = {name: memory_slope(minutes, [s.workers.get(name, 0) for s in whole]) for name in names}
+    if slope_mb_h - SURE * error_mb_h > LIMIT_MB_H:
         problems.append(f"memory grows by {slope_mb_h:.1f} MB/h")
+    if samples[-1].at_s > WARM_S + 120 * ENOUGH and len(set(minutes)) < ENOUGH:
+        problems.append(
+            f"memory was not judged: only {len(set(minutes))} minutes had a moment without a fault"
+        )
     return {
-        "samples": [len(warm), len(samples)],
+        "samples": [len(whole), len(samples)],
         "memory_mb": round(max(s.memory_bytes for s in samples) / 1e6, 1),
         "slope_mb_h": round(slope_mb_h, 2),
         "slope_error_mb_h": round(error_mb_h, 2),

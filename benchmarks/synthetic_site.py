@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
+from zlib import crc32
 
 os.environ["OMP_NUM_THREADS"] = "1"  # as the match worker has; read when NumPy is imported
 
@@ -103,22 +104,26 @@ def real_looks(folder: Path) -> tuple[list[list[Embedding]], Calibration]:
     from reid.network.weights import fingerprint, read_notes
 
     weights = ROOT / "weights" / "fpr_small.safetensors"
-    cache = folder / f"site_looks-{fingerprint(weights)}-{len(SETS)}.npz"
+    people = real_tracklets()
+    names = "\n".join(crop.name for tracklet in people for crop in tracklet)
+    cache = folder / f"site_looks-{fingerprint(weights)}-{crc32(names.encode()):08x}.npz"
     calibration = Calibration.from_dict(read_notes(weights).calibration)
     if not cache.is_file():
         from reid.embed import load_embedder
 
-        embedder, people = load_embedder(weights), real_tracklets()
+        embedder = load_embedder(weights)
         folder.mkdir(exist_ok=True)
         embedded = embedder.embed([crop.image for tracklet in people for crop in tracklet])
+        partial = cache.with_stem(f".{cache.stem}")
         np.savez(
-            cache,
+            partial,
             lengths=[len(tracklet) for tracklet in people],
             ends=np.cumsum([len(e.cells) for e in embedded]),
             cells=np.concatenate([e.cells for e in embedded]),
             foreground=np.concatenate([e.foreground for e in embedded]),
             pooled=np.stack([e.pooled for e in embedded]),
         )
+        partial.replace(cache)
     stored = np.load(cache)
     cells, foreground = (np.split(stored[name], stored["ends"][:-1]) for name in ("cells", "foreground"))
     rows = (Embedding(*row) for row in zip(cells, foreground, stored["pooled"], strict=True))

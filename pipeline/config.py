@@ -13,7 +13,6 @@ import yaml
 from msgspec import Meta
 
 from pipeline.config_words import explain, nearest, yaml_problem
-from reid.network.spec import Runtime
 
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -137,7 +136,7 @@ class ReidConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     backbone: str | None = None
     """ONNX or OpenVINO file of a foreign network, for weights that are only a head."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    runtime: Runtime = "auto"
+    runtime: Literal["auto", "openvino-bf16"] = "auto"
     """auto: float32 by OpenVINO on a CPU. openvino-bf16: half the time where the CPU has units for it."""
 
 

@@ -200,8 +200,6 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
         pass_reports(run, progress)
         if run.stop.is_set() and not begun(run):
             run.report(Notice("warning", "stopped before any camera was connected"))
-            for worker in run.workers:
-                worker.process.kill()
             return
         for worker in [w for w in run.workers if w.process.exitcode is not None]:
             if worker.name == "match" and worker.process.exitcode == 0:

@@ -103,6 +103,8 @@ def check_weights(config: Config) -> None:
         find_weights(config.detector.weights)
         choose_device(config.detector.device)
         read_notes(shipped(config.reid.weights))
+        if config.reid.device == "cuda" and config.reid.runtime != "auto":
+            raise ConfigError(f"reid.runtime {config.reid.runtime} is for a CPU, reid.device says cuda")
     except (DetectorError, WeightsError) as error:
         raise ConfigError(str(error)) from error
 

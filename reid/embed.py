@@ -29,6 +29,7 @@ from reid.network.weights import WeightsError, fingerprint, load_weights, read_n
 CPU_BATCH = 1
 """One at a time is as fast on a CPU, and who shares a batch cannot change a result."""
 GPU_BATCH = 64
+ON_CUDA = ("auto", "torch")
 LEAST_PX = 32
 """Least height of the network's input."""
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -156,7 +157,7 @@ def load_embedder(
     """A network from a checkpoint of `reid.train`.
 
     Args:
-        device: `cpu`, `cuda`, or `auto`: CUDA where there is one.
+        device: `cpu`, `cuda`, or `auto`: CUDA where there is one and the runtime runs there.
         backbone: a foreign network's file (ONNX or OpenVINO), for checkpoints that are only a head.
         runtime: what runs the backbone; `auto`: OpenVINO in float32 on a CPU, torch on CUDA.
 
@@ -166,7 +167,8 @@ def load_embedder(
     """
     net = load_weights(weights).requires_grad_(False)
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() and isinstance(net, FPRNet) else "cpu"
+        fits = isinstance(net, FPRNet) and runtime in ON_CUDA
+        device = "cuda" if fits and torch.cuda.is_available() else "cpu"
     if isinstance(net, FPRNet):
         describer: Describer = own_network(net, weights, device, backbone, runtime)
     else:
@@ -190,7 +192,7 @@ def own_network(
         raise WeightsError(
             f"{weights} is a whole network and takes no backbone: remove reid.backbone ({backbone})"
         )
-    if device == "cuda" and runtime not in ("auto", "torch"):
+    if device == "cuda" and runtime not in ON_CUDA:
         raise WeightsError(f"runtime {runtime} runs on a CPU here, not on {device}")
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device == "cuda" or runtime == "torch":

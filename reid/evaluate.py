@@ -177,6 +177,8 @@ def main(
     with one_line_errors():
         people = read_heldout(heldout_list) if dataset == HELDOUT else frozenset()
         benchmarks = [limited(b, max_queries) for b in benchmarks_of(dataset, root, queries, people)]
+        if swept is not None and runtime != "auto":
+            raise ValueError("--sweep and --runtime do not go together")
         if swept is not None:
             points = [(b, sweep(swept, b, weights, backbone=backbone, folder=cache)) for b in benchmarks]
             show_sweep(swept, points, json_output)

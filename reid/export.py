@@ -76,7 +76,7 @@ def onnx_file(module: nn.Module, box: tuple[int, int], outputs: tuple[str, ...])
 
 
 def openvino_backbone(net: FPRNet, *, precision: Precision = "f32") -> Callable[[Tensor], Tensor]:
-    """The backbone run by OpenVINO: the same map to 1e-5, in half of torch's time on a CPU.
+    """The backbone run by OpenVINO: in float32 the same map to 1e-5, in half of torch's time on a CPU.
 
     It uses as many threads as torch is set to when the network is loaded.
 

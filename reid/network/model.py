@@ -192,7 +192,7 @@ class PositionPool(nn.Module):
 
 
 def stretched(place: Tensor, size: torch.Size) -> Tensor:
-    """(K, h, w) weights of places for a map of another size, with the same sum."""
+    """(K, h, w) weights of places for a map of another size, with about the same sum."""
     area = place[0].numel() / (size[0] * size[1])
     return functional.interpolate(place[None], size, mode="bilinear", align_corners=False)[0] * area
 

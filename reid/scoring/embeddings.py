@@ -23,6 +23,7 @@ from reid.sets.tracklets import CropEmbedding
 EMBED_BATCH = 32
 FILE_CROPS = 2048
 """Of one file: no more is lost when a run is cut."""
+DIGEST = "[0-9a-f]" * 16
 MAP_STRIDE = 16
 """Pixels of the input to a position of the map."""
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -55,16 +56,21 @@ class Embeddings:
         folder: Path | None = None,
         *,
         visible: float | None = None,
+        runtime: Runtime = "auto",
     ) -> None:
-        """Wrap a network; files of other networks are not read.
+        """Wrap a network; files of other networks, and of one that another runtime ran, are not read.
 
         Args:
+            runtime: what was asked to run it.
             grid: how its cells lie on a crop.
             visible: the share of every crop that counts as visible, where the foreground does not say it.
         """
         self.embedder, self.model_id, self.grid, self.folder = embedder, model_id, grid, folder
         self.visible = visible
-        files = sorted(folder.glob(f"{model_id}-*.npz")) if folder is not None and folder.is_dir() else []
+        self.stem = model_id if runtime == "auto" else f"{model_id}+{runtime}"
+        files = (
+            sorted(folder.glob(f"{self.stem}-{DIGEST}.npz")) if folder is not None and folder.is_dir() else []
+        )
         self.known = {digest: one for file in files for digest, one in read(file).items()}
 
     def of(self, samples: Sequence[Sample], name: str) -> list[CropEmbedding]:
@@ -79,7 +85,7 @@ class Embeddings:
             found = embed(self.embedder, [new[d] for d in batch], watch, name)
             learnt = dict(zip(batch, found, strict=True))
             if self.folder is not None:
-                write(self.folder / f"{self.model_id}-{batch[0]}.npz", learnt)
+                write(self.folder / f"{self.stem}-{batch[0]}.npz", learnt)
             self.known |= learnt
         return [self.known[d] for d in digests]
 
@@ -100,8 +106,7 @@ def open_embeddings(
     rows, columns = (side // MAP_STRIDE for side in spec.box)
     grid = CellGrid(spec.kernels, columns, rows)
     visible = None if spec.foreign is None else HEAD_VISIBLE
-    name = embedder.model_id if runtime == "auto" else f"{embedder.model_id}-{runtime}"
-    return Embeddings(embedder, name, grid, folder, visible=visible)
+    return Embeddings(embedder, embedder.model_id, grid, folder, visible=visible, runtime=runtime)
 
 
 def embed(embedder: Embedder, samples: Sequence[Sample], watch: Watch, name: str) -> list[CropEmbedding]:

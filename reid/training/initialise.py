@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -17,7 +18,7 @@ from reid.network.openvino_weights import InitialWeightsMismatch as InitialWeigh
 from reid.network.openvino_weights import initialise_from_openvino
 from reid.network.resnet import ResNet50
 from reid.training.batches import Batch, Batches
-from reid.training.checkpoints import CHECKPOINT
+from reid.training.checkpoints import CHECKPOINT, NO_CHECKPOINT
 from reid.training.recipe import Recipe
 from reid.training.trainee import Trainee
 
@@ -43,11 +44,11 @@ def begin(recipe: Recipe, batches: Batches, shared: Path) -> Trainee:
     if isinstance(trainee.net, FPRNet):
         for part in recipe.frozen:
             trainee.net.backbone.get_submodule(part).requires_grad_(False)
-        if recipe.begin and recipe.begin.endswith(CHECKPOINT):
-            go_on(trainee, trainee.net, found(recipe.begin, shared))
-            return trainee
-        if recipe.begin:
-            initialise(trainee.net, found(recipe.begin, shared))
+    if recipe.begin and Path(recipe.begin).name == CHECKPOINT:
+        go_on(trainee, recipe, found(recipe.begin, shared))
+        return trainee
+    if recipe.begin and isinstance(trainee.net, FPRNet):
+        initialise(trainee.net, found(recipe.begin, shared))
     if recipe.begin and recipe.begin == recipe.teacher and batches.cache is not None:
         begin_classifier(trainee, batches.cache.embeddings, batches.people)
     begin_heads(trainee.net, [batches[step] for step in range(FIRST_BATCHES)])
@@ -78,19 +79,29 @@ def initialise(net: FPRNet, path: Path) -> None:
         raise InitialWeightsMismatch(f"{path}: {str(error).splitlines()[1].strip()[:200]}") from error
 
 
-def go_on(trainee: Trainee, net: FPRNet, path: Path) -> None:
+def go_on(trainee: Trainee, recipe: Recipe, path: Path) -> None:
     """Begin as an earlier training of ours ended, heads and classifiers too; its box may have been coarser.
 
     Raises:
-        InitialWeightsMismatch: missing, unreadable, of another network or other people.
+        InitialWeightsMismatch: missing, unreadable, of another network or other data.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        ended = state["trainee"] | {f"net.{name}": value for name, value in state["mean"].items()}
-        if isinstance(net.pool, PositionPool) and PLACE in ended:
-            ended[PLACE] = stretched(ended[PLACE], net.pool.place.shape[1:])
+        theirs = msgspec.json.decode(state["recipe"])
+        ended = {**state["trainee"], **{f"net.{name}": value for name, value in state["mean"].items()}}
+    except OSError as error:
+        raise InitialWeightsMismatch(f"{path}: {error.strerror}") from error
+    except NO_CHECKPOINT as error:
+        raise InitialWeightsMismatch(f"{path}: not a checkpoint of reid.train") from error
+    seen = [list(theirs.get("data", ())), theirs.get("heldout")]
+    if seen != [list(recipe.data), recipe.heldout]:
+        raise InitialWeightsMismatch(f"{path}: of other data ({', '.join(map(str, seen[0]))})")
+    pool = getattr(trainee.net, "pool", None)
+    if isinstance(pool, PositionPool) and PLACE in ended:
+        ended[PLACE] = stretched(ended[PLACE], pool.place.shape[1:])
+    try:
         trainee.load_state_dict(ended)
-    except (OSError, KeyError, RuntimeError) as error:
+    except RuntimeError as error:
         raise InitialWeightsMismatch(f"{path}: {str(error).splitlines()[-1].strip()[:200]}") from error
 
 
@@ -109,7 +120,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return state
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+    except (SafetensorError, OSError, *NO_CHECKPOINT) as error:
         raise InitialWeightsMismatch(f"{path}: cannot be read: {str(error)[:200]}") from error
 
 

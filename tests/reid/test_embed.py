@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reid.embed import Embedder, Runtime, fitted_size, load_embedder
 from reid.network.model import FPRNet
+from reid.network.openvino_core import openvino_core
 from reid.network.spec import ModelSpec
 from reid.network.weights import WeightsError, save_weights, set_calibration
 
@@ -63,9 +64,12 @@ def test_every_runtime_answers_as_torch_does(weights: Path, runtime: Runtime) ->
 
 
 def test_half_precision_errs_little(weights: Path) -> None:
+    if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has no units for bf16")
     exact, half = (load_embedder(weights, device="cpu", runtime=r) for r in ("openvino", "openvino-bf16"))
     (ours,), (theirs,) = half.embed([crop(128, 96)]), exact.embed([crop(128, 96)])
-    assert float(ours.pooled.astype(np.float64) @ theirs.pooled) > 0.99
+    assert 0 < np.abs(ours.cells.astype(np.float32) - theirs.cells).mean() < 5e-3
+    assert float(ours.pooled.astype(np.float64) @ theirs.pooled) > 0.999
     assert half.model_id == exact.model_id
 
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reid.data.samples import Sample
+from reid.network.spec import Runtime
 from reid.scoring.embeddings import CachedEmbedding, Embeddings
 from reid.sets.baselines import CellGrid
 
@@ -35,8 +36,8 @@ class Counting:
         return found
 
 
-def embeddings(folder: Path | None, model: str = "net-1") -> Embeddings:
-    return Embeddings(Counting(), model, CellGrid(), folder)
+def embeddings(folder: Path | None, model: str = "net-1", runtime: Runtime = "auto") -> Embeddings:
+    return Embeddings(Counting(), model, CellGrid(), folder, runtime=runtime)
 
 
 def crops_seen(network: Embeddings) -> int:
@@ -55,6 +56,14 @@ def test_what_was_computed_once_is_read_again_in_any_order(tmp_path: Path) -> No
         np.testing.assert_array_equal(one.foreground, other.foreground)
         np.testing.assert_array_equal(one.pooled, other.pooled)
     assert crops_seen(again) == 0
+
+
+def test_what_another_runtime_said_is_not_read(tmp_path: Path) -> None:
+    runtimes: tuple[Runtime, ...] = ("openvino-bf16", "openvino", "auto")
+    for runtime in runtimes:
+        network = embeddings(tmp_path, runtime=runtime)
+        network.of(SAMPLES, "")
+        assert crops_seen(network) == len(SAMPLES)
 
 
 def test_only_pictures_not_seen_before_are_computed(tmp_path: Path) -> None:

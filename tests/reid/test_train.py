@@ -224,24 +224,51 @@ def test_a_resnet_begins_as_the_published_imagenet_weights(shared_data: Path) ->
 
 def test_a_finer_training_begins_as_a_coarser_one_ended(tmp_path: Path) -> None:
     coarse = tiny_recipe(model=ModelSpec(name="coarse", width=0.5, box=(128, 64)))
-    weights = run(tiny_batches(coarse, tmp_path), tmp_path)
-    fine = tiny_recipe(model=ModelSpec(name="fine", width=0.5), begin="checkpoint.pt")
+    run(tiny_batches(coarse, tmp_path), tmp_path)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    state["mean"]["pool.place"] = torch.arange(8.0).view(1, 8, 1).expand(state["mean"]["pool.place"].shape)
+    state["mean"]["pool.shift"] += 1
+    torch.save(state, tmp_path / CHECKPOINT)
+    fine = tiny_recipe(model=ModelSpec(name="fine", width=0.5), begin=CHECKPOINT, seed=1)
     trainee = begin(fine, tiny_batches(fine, tmp_path / "fine"), tmp_path)
-    ended = load_weights(weights)
-    for one, other in zip(trainee.net.backbone.parameters(), ended.backbone.parameters(), strict=True):
-        assert torch.allclose(one, other, atol=1e-3)
-    assert trainee.net.pool.place.shape[1:] == (16, 8)
-    assert torch.allclose(trainee.net.pool.place.sum((1, 2)), ended.pool.place.sum((1, 2)), atol=1e-2)
-    other = tiny_recipe(model=ModelSpec(name="other", width=0.5, cell_channels=8), begin="checkpoint.pt")
+    for name, value in trainee.net.backbone.state_dict().items():
+        assert torch.equal(value, state["mean"][f"backbone.{name}"])
+    assert torch.equal(trainee.classifier.weight, state["trainee"]["classifier.weight"])
+    assert torch.equal(trainee.net.pool.shift, state["mean"]["pool.shift"])
+    rows = trainee.net.pool.place[0, :, 0].tolist()  # a quarter of the sum of four, between the rows' middles
+    assert rows[:4] == pytest.approx([0, 0.25 / 4, 0.75 / 4, 1.25 / 4]) and rows[-1] == pytest.approx(7 / 4)
+
+
+def test_no_training_begins_as_one_of_another_network_or_other_people(tmp_path: Path) -> None:
+    coarse = tiny_recipe(model=ModelSpec(name="coarse", width=0.5, box=(128, 64)))
+    run(tiny_batches(coarse, tmp_path), tmp_path)
+    other = tiny_recipe(model=ModelSpec(name="other", width=0.5, cell_channels=8), begin=CHECKPOINT)
     with pytest.raises(InitialWeightsMismatch, match="size mismatch"):
         begin(other, tiny_batches(other, tmp_path / "other"), tmp_path)
+    strangers = tiny_recipe(data=("folder:others",), begin=CHECKPOINT)
+    with pytest.raises(InitialWeightsMismatch, match="of other data"):
+        begin(strangers, tiny_batches(strangers, tmp_path / "strangers"), tmp_path)
 
 
-def test_first_weights_lie_below_the_shared_folder_or_where_they_are_named(tmp_path: Path) -> None:
-    here = tmp_path / "here.npz"
+@pytest.mark.parametrize("content", [b"", b"half a file", b"steps: 3\n", b"\x80\x02}q\x00."])
+def test_what_is_no_checkpoint_is_no_beginning(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    recipe = tiny_recipe(begin=CHECKPOINT)
+    with pytest.raises(InitialWeightsMismatch, match=r"checkpoint.pt: not a checkpoint of reid.train"):
+        begin(recipe, tiny_batches(recipe, tmp_path / "out"), tmp_path)
+
+
+def test_first_weights_lie_below_the_shared_folder_or_where_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared, here = tmp_path / "shared", Path("here.npz")
+    shared.mkdir()
     here.touch()
-    assert found(str(here), tmp_path / "shared") == here
-    assert found("weights/none.npz", tmp_path) == tmp_path / "weights/none.npz"
+    assert found("here.npz", shared) == here
+    (shared / "here.npz").touch()
+    assert found("here.npz", shared) == shared / "here.npz"
+    assert found("none.npz", shared) == shared / "none.npz"
 
 
 def test_weights_of_another_network_are_no_beginning(shared_data: Path) -> None:
