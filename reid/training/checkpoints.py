@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import msgspec
@@ -21,8 +20,6 @@ from reid.training.trainee import Trainee
 
 CHECKPOINT = "checkpoint.pt"
 DIVERGED = "diverged.safetensors"
-NO_CHECKPOINT = (EOFError, UnpicklingError, TypeError, ValueError, LookupError, AttributeError, RuntimeError)
-"""What `torch.load` raises for a file that is something else, or what is in it does."""
 FREE = ("steps",)
 """Keys of a recipe that may change when a run goes on."""
 
@@ -98,7 +95,7 @@ def restore(path: Path, run: Run, recipe: Recipe) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         theirs = msgspec.json.decode(state["recipe"])
-    except (OSError, *NO_CHECKPOINT) as error:
+    except Exception as error:  # whatever a file that is something else makes of it
         raise CheckpointMismatch(f"{path}: not a checkpoint of reid.train ({str(error)[:100]})") from error
     changed = differences(theirs, msgspec.to_builtins(recipe))
     if changed:
