@@ -193,7 +193,7 @@ def judged(samples: list[Sample]) -> dict[str, Any]:
     slopes = {name: memory_slope(windows, [s.workers.get(name, 0) for s in whole]) for name in names}
     if slope_mb_h - SURE * error_mb_h > LIMIT_MB_H:
         problems.append(f"memory grows by {slope_mb_h:.1f} MB/h")
-    if samples[-1].at_s > WARM_S + 2 * WINDOW_S * ENOUGH and len(set(windows)) < ENOUGH:
+    if samples[-1].at_s > WARM_S + WINDOW_S * ENOUGH and len(set(windows)) < ENOUGH:
         problems.append(
             f"memory was not judged: only {len(set(windows))} windows had a moment without a fault"
         )

@@ -24,6 +24,7 @@ EMBED_BATCH = 32
 FILE_CROPS = 2048
 """Of one file: no more is lost when a run is cut."""
 DIGEST = "[0-9a-f]" * 16
+"""Of a file's first picture, as a pattern: another runtime's name does not match it."""
 MAP_STRIDE = 16
 """Pixels of the input to a position of the map."""
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -61,9 +62,9 @@ class Embeddings:
         """Wrap a network; files of other networks, and of one that another runtime ran, are not read.
 
         Args:
-            runtime: what was asked to run it.
             grid: how its cells lie on a crop.
             visible: the share of every crop that counts as visible, where the foreground does not say it.
+            runtime: what was asked to run it.
         """
         self.embedder, self.model_id, self.grid, self.folder = embedder, model_id, grid, folder
         self.visible = visible

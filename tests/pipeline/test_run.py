@@ -152,6 +152,15 @@ def test_weights_that_are_not_there_are_told_before_anything_is_begun(
     assert not (tmp_path / "out.db").exists()
 
 
+def test_a_runtime_of_the_cpu_is_refused_on_a_gpu_before_anything_is_begun(
+    scene: Scene, tmp_path: Path
+) -> None:
+    settings = ReidConfig(device="cuda", runtime="openvino-bf16")
+    with pytest.raises(ConfigError, match=r"reid.runtime openvino-bf16 is for a CPU"):
+        read(msgspec.structs.replace(config_of(scene), reid=settings), tmp_path / "out.db")
+    assert not (tmp_path / "out.db").exists()
+
+
 def test_a_camera_added_later_gives_the_identities_of_one_run(
     scene: Scene, done: Path, tmp_path: Path
 ) -> None:
