@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def batch_hard_triplet(distances: Tensor, people: Tensor, *, margin: float) -> Tensor:
+def batch_hard_triplet(distances: Tensor, people: Tensor, *, margin: float, relative: bool = False) -> Tensor:
     """Hinge on the farthest crop of the same person and the nearest of another, mean over the batch.
 
     [FPR] Eq. 6; Hermans et al. 2017. The diagonal, a crop against itself, is left out.
@@ -15,6 +15,10 @@ def batch_hard_triplet(distances: Tensor, people: Tensor, *, margin: float) -> T
     Args:
         distances: (B, B); row: probe. Need not be symmetric.
         people: (B,) the person of each crop.
+        margin: in units of the distance, or of the mean distance of two people where `relative`.
+        relative: nothing is gained by drawing all crops together. Otherwise a network that begins with the
+            farthest of the same person further than the nearest of another often does just that, and stays
+            there: the loss is the margin, whatever it learns.
 
     Raises:
         ValueError: a crop without another of its person, or a batch of one person.
@@ -23,6 +27,8 @@ def batch_hard_triplet(distances: Tensor, people: Tensor, *, margin: float) -> T
     positive = same & ~torch.eye(len(people), dtype=torch.bool, device=people.device)
     if not positive.any(1).all() or same.all(1).any():
         raise ValueError("every crop needs another one of its person and one of somebody else in the batch")
+    if relative:
+        distances = distances / distances[~same].mean().clamp(min=1e-6)
     farthest = distances.masked_fill(~positive, -torch.inf).amax(1)
     nearest = distances.masked_fill(same, torch.inf).amin(1)
     return functional.relu(farthest - nearest + margin).mean()

@@ -86,12 +86,18 @@ def named(judged: Judged, logits: Tensor) -> Tensor:
 def pooled_triplet(judged: Judged) -> Tensor:
     """Hardest pairs by the pooled vectors."""
     distances = euclidean(judged.output.pooled.float())
-    return batch_hard_triplet(distances, judged.batch.people, margin=judged.recipe.margin)
+    return hardest(judged, distances, judged.recipe.margin)
 
 
 def fpr_triplet(judged: Judged) -> Tensor:
     """Hardest pairs by the FPR distance itself, [FPR] Eq. 6."""
-    return batch_hard_triplet(judged.distances, judged.batch.people, margin=judged.recipe.fpr_margin)
+    return hardest(judged, judged.distances, judged.recipe.fpr_margin)
+
+
+def hardest(judged: Judged, distances: Tensor, margin: float) -> Tensor:
+    """The triplet loss of (B, B) distances."""
+    relative = judged.recipe.triplet == "relative"
+    return batch_hard_triplet(distances, judged.batch.people, margin=margin, relative=relative)
 
 
 def cell_foreground(judged: Judged) -> Tensor:

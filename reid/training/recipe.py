@@ -119,6 +119,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`mild`: mirrored, moved by up to 6 px, recoloured a little; `strong`: other light, coarse, blurred."""
     occlusion: Share = 0.5
     """Share of the crops that get something in front; 0 also uncovers every view of a map cache."""
+    triplet: Literal["absolute", "relative"] = "absolute"
+    """`relative`: margins are shares of the batch's mean distance of two people, so that a network cannot
+    lower the loss by drawing everybody together (`batch_hard_triplet`)."""
     margin: Positive = 0.3
     fpr_margin: Positive = 0.2
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.1
