@@ -40,6 +40,19 @@ def test_a_batch_without_triplets_is_refused(people: list[int]) -> None:
         batch_hard_triplet(torch.rand(4, 4), torch.tensor(people), margin=0.3)
 
 
+def test_relative_triplets_gain_nothing_by_drawing_everybody_together() -> None:
+    distances = torch.rand(4, 4, generator=torch.Generator().manual_seed(0)) + 0.5
+    losses = {
+        relative: [
+            batch_hard_triplet(size * distances, PEOPLE, margin=0.3, relative=relative).item()
+            for size in (1.0, 0.1, 0.01)
+        ]
+        for relative in (False, True)
+    }
+    assert losses[False][0] > losses[False][1] > losses[False][2] > 0.3
+    assert losses[True] == pytest.approx([losses[True][0]] * 3, rel=1e-5)
+
+
 def test_distances_between_directions_ignore_length_and_have_a_slope_at_zero() -> None:
     vectors = torch.tensor([[1.0, 0], [5, 0], [0, 2]], requires_grad=True)
     distances = euclidean(vectors)
