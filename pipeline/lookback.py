@@ -19,8 +19,8 @@ from pipeline.rows import StoredTracklet
 from pipeline.site import Site
 from pipeline.steps import Steps, finished
 from pipeline.transit import told
-from reid.sets.affinity import PAIR_CROPS, PAIR_STORAGE, FprPairs, mean_vector
-from reid.sets.tracklets import TrackletGallery, unit
+from reid.sets.affinity import FprPairs, mean_vector
+from reid.sets.tracklets import unit
 
 EVERY_NS = 5_000_000_000
 """Event time between two looks."""
@@ -34,8 +34,6 @@ CROPS_RECALLED = 2
 """Of each of them, the best."""
 COMPARED = 24
 """Identities not seen lately that are looked at again: those most like anybody recent."""
-ROOM = PAIR_CROPS * (MOST_RECENT + KEPT * COMPARED)
-"""Crops whose memory is taken at the first look, so that it does not creep up on a busy site."""
 
 Track = tuple[int, int]
 """Recording and track."""
@@ -93,7 +91,7 @@ class LookBack:
         self.tracks: dict[Track, int] = {}
         """Identities of tracks whose earlier parts are settled and whose later ones are not."""
         self.transit = told(site.settings.transit)
-        self.pairs = FprPairs(TrackletGallery(storage=PAIR_STORAGE, room=ROOM))
+        self.pairs = FprPairs()
         self.read: dict[int, StoredTracklet] = {}
         self.look_ns: int | None = None
         """When the next look is due."""

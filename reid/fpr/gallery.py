@@ -55,7 +55,6 @@ class PreparedGallery:
         ridge: float = RIDGE,
         storage: Storage = "float32",
         directions: NDArray[np.float32] | None = None,
-        room: int = 0,
     ) -> None:
         """An empty gallery.
 
@@ -64,7 +63,6 @@ class PreparedGallery:
             ridge: b > 0 of Eq. 3.
             storage: of the prepared form: float32 exact to 1e-6, float16 to 4e-5, int8 for the fast path.
             directions: (K, C) of int8; None: those of the first image (see `common_directions`).
-            room: so many images have their memory from the first one on, so that it does not grow later.
         """
         if channels < 1 or not ridge > 0:
             raise ValueError(f"channels = {channels} must be >= 1, ridge = {ridge} must be > 0")
@@ -74,7 +72,6 @@ class PreparedGallery:
         self.ridge = ridge
         self.storage: Storage = storage
         self.directions = directions
-        self.room = room
         self.size = 0
         self.free: dict[int, None] = {}  # ordered: the row removed last is used first
         self.chunks: list[dict[str, NDArray[Any]]] = []
@@ -129,8 +126,6 @@ class PreparedGallery:
         if self.storage == "int8" and self.directions is None:
             self.directions = common_directions(rounded)
         number, place = divmod(row, CHUNK)
-        if not self.chunks:
-            self.chunks = self.roomy(self.arrays_of(rounded[None]))
         if number == len(self.chunks):
             self.chunks.append({})
         chunk = self.chunks[number]
@@ -141,14 +136,6 @@ class PreparedGallery:
             chunk[name] = with_room(chunk.get(name), place, value.shape[1:], value.dtype)
             chunk[name][place] = 0
             chunk[name][place][tuple(slice(length) for length in value.shape[1:])] = value[0]
-
-    def roomy(self, like: dict[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
-        """Chunks for `room` images such as the one in these arrays, all of their memory in use."""
-        lengths = [min(CHUNK, self.room - start) for start in range(0, self.room, CHUNK)]
-        return [
-            {name: written((length, *one.shape[1:]), one.dtype) for name, one in like.items()}
-            for length in lengths
-        ]
 
     def arrays_of(self, cells: NDArray[np.float16]) -> dict[str, NDArray[Any]]:
         """What is stored of (B, M, C) images, by name."""
@@ -233,13 +220,6 @@ def check_memory(images: int, cells: int, channels: int, storage: Storage) -> No
             f"({each:,} each), {free:,} are free: use prepare_on_disk"
             + (" or storage='int8'" if storage != "int8" else "")
         )
-
-
-def written(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Zeros that occupy memory now; those of np.zeros do so when they are first written."""
-    array = np.empty(shape, dtype)
-    array.fill(0)
-    return array
 
 
 def with_room(

@@ -11,7 +11,6 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.fpr.gallery import Storage
 from reid.sets.tracklets import CropEmbedding, TrackletGallery, among_known, unit
 
 COHORT = 12
@@ -24,8 +23,6 @@ PRIOR_STRANGERS = 4.0
 """Strangers that the typical distance of the held-out people counts for beside those of the site."""
 PAIR_CROPS = 2
 """Crops of a tracklet, its best, that FPR distances of pairs are computed from."""
-PAIR_STORAGE: Storage = "float32"
-"""Who explains whom must not show in the answer."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,8 @@ COMPARED_AT_ONCE = 16
 class FprPairs:
     """FPR distances of pairs of tracklets, each computed once, whoever is the probe."""
 
-    gallery: TrackletGallery = field(default_factory=lambda: TrackletGallery(storage=PAIR_STORAGE))
+    gallery: TrackletGallery = field(default_factory=lambda: TrackletGallery(storage="float32"))
+    """In float32: who explains whom must not show in the answer."""
     known: dict[int, dict[int, float]] = field(default_factory=dict)
     """By tracklet and other tracklet, both ways."""
 

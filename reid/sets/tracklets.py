@@ -97,13 +97,11 @@ class TrackletGallery:
     An exemplar of 70 cells of 112 channels occupies 41 KB and errs by up to 4e-5 (in float32 66 KB, 1e-7).
     """
 
-    def __init__(self, *, exemplars: int = EXEMPLARS, storage: Storage = "float16", room: int = 0) -> None:
-        """An empty gallery; `room` crops have their memory from the first one on."""
+    def __init__(self, *, exemplars: int = EXEMPLARS, storage: Storage = "float16") -> None:
         if exemplars < 1:
             raise ValueError(f"exemplars = {exemplars}, must be >= 1")
         self.exemplars = exemplars
         self.storage: Storage = storage
-        self.room = room
         self.prepared: PreparedGallery | None = None
         self.rows: dict[int, list[int]] = {}
         self.crops: dict[int, CropEmbedding] = {}
@@ -123,7 +121,7 @@ class TrackletGallery:
         """
         for crop in crops:
             if self.prepared is None:
-                self.prepared = PreparedGallery(crop.cells.shape[-1], storage=self.storage, room=self.room)
+                self.prepared = PreparedGallery(crop.cells.shape[-1], storage=self.storage)
             self.file(self.prepared, self.rows.setdefault(identity, []), crop)
             self.sums[identity] = self.sums.get(identity, 0) + crop.pooled.astype(np.float64)
 

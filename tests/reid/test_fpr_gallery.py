@@ -54,23 +54,6 @@ def test_adding_an_image_leaves_the_arrays_of_the_others_where_they_are() -> Non
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_a_gallery_with_room_takes_its_memory_at_the_first_image(storage: Storage) -> None:
-    images, one, room = [image() for _ in range(CHUNK + 9)], probe(), CHUNK + 8
-    gallery = PreparedGallery(16, storage=storage, room=room)
-    gallery.append(images[0])
-    assert gallery.memory_bytes == room * image_bytes(6, 16, storage)
-    for other in images[1:-1]:
-        gallery.append(other)
-    assert gallery.memory_bytes == room * image_bytes(6, 16, storage)
-    gallery.append(images[-1])
-    assert len(gallery) == room + 1
-    plain = PreparedGallery(16, storage=storage)
-    for other in images:
-        plain.append(other)
-    np.testing.assert_array_equal(distance([one], gallery), distance([one], plain))
-
-
-@pytest.mark.parametrize("storage", STORAGES)
 def test_a_saved_gallery_says_the_same_and_is_mapped(storage: Storage, tmp_path: Path) -> None:
     images = [image(cells) for cells in (6, 2, 9)] * 100
     gallery, one = prepare(images, storage=storage), probe()
