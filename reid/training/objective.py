@@ -95,7 +95,7 @@ def fpr_triplet(judged: Judged) -> Tensor:
 
 
 def hardest(judged: Judged, distances: Tensor, margin: float) -> Tensor:
-    """The triplet loss of (B, B) distances."""
+    """The batch-hard triplet loss of (B, B) distances, as the recipe wants it."""
     relative = judged.recipe.triplet == "relative"
     return batch_hard_triplet(distances, judged.batch.people, margin=margin, relative=relative)
 

@@ -101,6 +101,16 @@ def test_a_step_makes_the_loss_of_its_batch_smaller(batches: TrainingBatches) ->
     assert losses[-1] < losses[0]
 
 
+def test_relative_triplets_change_both_triplets_and_nothing_else(batches: TrainingBatches) -> None:
+    first = []
+    for triplet in ("absolute", "relative"):
+        recipe = tiny_recipe(triplet=triplet)
+        a_run = begin_run(begin(recipe, batches, NOWHERE), recipe, torch.device("cpu"))
+        first.append(update(a_run, batches[0], recipe))
+    changed = {name for name in first[0] if first[1][name] != pytest.approx(first[0][name], rel=1e-4)}
+    assert changed == {"loss", "pooled_triplet", "fpr_triplet"}
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
     recipe = tiny_recipe(losses=LossWeights(identity=1.0, teacher_direction=1.0))
     cache = tiny_teacher(256)
