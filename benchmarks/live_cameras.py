@@ -20,7 +20,8 @@ from tests.rtsp.server import Login, RtspServer
 DETECTION_FPS = 5
 PASSWORD = "p@s.s%40ä:/"
 IDENTITIES = 20
-"""So that the gallery is full after some minutes: growing up to its limit is no leak."""
+LOOK_BACK_S = 300.0
+"""So that both galleries are full after some minutes: growing up to their limits is no leak."""
 BACKOFF_CAP_S = 4.0
 """The default is 30 s; the faults follow each other too soon for the wait to be reset."""
 
@@ -168,7 +169,7 @@ def open_site(folder: Path, patience: float = 1.0) -> Iterator[Site]:
             {"name": "udp", "source": loss.url("cam"), "transport": "udp"},
         ]
         live = {"fps": DETECTION_FPS, "backoff_cap_s": BACKOFF_CAP_S}
-        settings = {"live": live, "matcher": {"identities": IDENTITIES}}
+        settings = {"live": live, "matcher": {"identities": IDENTITIES, "look_back_s": LOOK_BACK_S}}
         secrets = {"CAM_USER": login.user, "CAM_PASSWORD": PASSWORD}
         with LiveRun(cameras, folder, settings=settings, environment=secrets) as run:
             run.wait_live(patience)
