@@ -117,8 +117,8 @@ class TrackletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     part_s: Positive = 10.0
     """A longer presence is cut into parts of this length, in source time."""
-    crops: Annotated[int, Meta(ge=1, le=32)] = 5
-    """Best crops kept of each part."""
+    crops: Annotated[int, Meta(ge=1, le=32)] = 16
+    """Best crops kept of each part; on live cameras `live.crops` where that is fewer."""
     crop_height_px: Annotated[int, Meta(ge=64)] = 384
     """Higher crops are scaled down to this before they are stored."""
     min_duration_s: Annotated[float, Meta(ge=0)] = 0.4
@@ -193,6 +193,8 @@ class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Someone in view before and after a loss of the picture this long or shorter is one track."""
     first_part_s: Positive = 0.8
     """The first part of a presence ends after this, so that newcomers are known soon."""
+    crops: Annotated[int, Meta(ge=1, le=32)] = 5
+    """Best crops kept of each part: fewer than of recordings, so that the ReID worker keeps up."""
 
 
 class WorkersConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

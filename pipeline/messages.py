@@ -42,7 +42,7 @@ class Crop(msgspec.Struct, frozen=True):
 class Embedding(msgspec.Struct, frozen=True):
     """What the FPR network says about one crop."""
 
-    cells: NDArray[np.float16]  # (N, C), each of unit length
+    cells: NDArray[np.float16]  # (N, C), each of unit length; (0, C) where the store left them out
     foreground: NDArray[np.float16]  # (N,) probability that a cell shows the person
     pooled: NDArray[np.float16]  # (D,) of unit length
 

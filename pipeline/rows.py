@@ -18,7 +18,10 @@ from pipeline.schema import Box, Camera, CropRow, EmbeddingRow, Model, Recording
 T = TypeVar("T")
 
 PAGE = 64
-"""Tracklets read or looked up at once: with 5 crops of 16 KB each, 5 MB."""
+"""Tracklets read or looked up at once: with cells of 5 crops, 16 KB each, 5 MB."""
+CELLS_KEPT = 5
+"""Crops of a tracklet, its best, that are stored with their cells: nothing compares those of more. The pooled
+vectors of all of them make its mean, which is the better the more there are (docs/results_linking.md)."""
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segment that holds a JPEG's size (ITU T.81, table B.1)."""
 
@@ -83,7 +86,8 @@ def insert_tracklets(
         boxes += box_rows(number, item.tracklet)
         for rank, (crop, embedded) in enumerate(best_first(item)):
             crops.append({"tracklet": number, "rank": rank, **crop_row(crop)})
-            vectors.append({"model": models[item.model], **embedding_row(embedded)})
+            whole = rank < CELLS_KEPT
+            vectors.append({"model": models[item.model], **embedding_row(embedded, cells=whole)})
     insert_rows(connection, Box, boxes)
     stored = new_rows(connection, CropRow, crops)
     insert_rows(connection, EmbeddingRow, [{"crop": c, **v} for c, v in zip(stored, vectors, strict=True)])
@@ -166,8 +170,10 @@ def crop_row(crop: Crop) -> dict[str, Any]:
     return {**own, **box, **size}
 
 
-def embedding_row(embedded: Embedding) -> dict[str, Any]:
-    """An embedding's columns: little-endian float16."""
+def embedding_row(embedded: Embedding, *, cells: bool) -> dict[str, Any]:
+    """An embedding's columns, with or without its cells: little-endian float16."""
+    if not cells:
+        embedded = Embedding(embedded.cells[:0], embedded.foreground, embedded.pooled)
     cell_count, channels = embedded.cells.shape
     arrays = {name: as_bytes(getattr(embedded, name)) for name in ("cells", "foreground", "pooled")}
     return {"cell_count": cell_count, "channels": channels, **arrays}

@@ -6,6 +6,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from pipeline.camera_tracks import CameraTracks
 from pipeline.camera_worker import CameraJob
 from pipeline.config import Config
@@ -62,10 +64,12 @@ class LiveCamera:
             opened=self.start,
             rate_hz=self.wanted_hz,
         )
+        crops = min(config.tracklets.crops, self.live.crops)
+        tracklets = msgspec.structs.replace(config.tracklets, crops=crops)
         self.tracks = CameraTracks(
             self.camera,
             self.recording,
-            config,
+            msgspec.structs.replace(config, tracklets=tracklets),
             first_part_s=self.live.first_part_s,
             first_track=1 + job.attempt * TRACKS_AN_ATTEMPT,
         )

@@ -116,13 +116,16 @@ class TrackletGallery:
     def append(self, identity: int, crops: Sequence[CropEmbedding]) -> None:
         """Let an identity, new or known, learn from more crops of the same person.
 
+        Crops without cells (0, C) count for the mean pooled vector only.
+
         Raises:
             ValueError: cells of another network, or cells or foreground NaN, infinite or nowhere.
         """
         for crop in crops:
             if self.prepared is None:
                 self.prepared = PreparedGallery(crop.cells.shape[-1], storage=self.storage)
-            self.file(self.prepared, self.rows.setdefault(identity, []), crop)
+            if len(crop.cells):
+                self.file(self.prepared, self.rows.setdefault(identity, []), crop)
             self.sums[identity] = self.sums.get(identity, 0) + crop.pooled.astype(np.float64)
 
     def file(self, prepared: PreparedGallery, rows: list[int], crop: CropEmbedding) -> None:
@@ -194,7 +197,7 @@ def compare(
     """The probe's distances to these identities; 12 of them take some 10 ms on one core.
 
     Args:
-        probe: crops of one person, at least one.
+        probe: crops of one person, at least one; those without cells count for the mean pooled vector only.
         identities: of the gallery, as `shortlist` names them. The strangers among them are what the
             probability is measured against: give at least 6 where there are as many.
 

@@ -76,6 +76,13 @@ def test_somebody_before_and_after_a_short_loss_is_one_track(away_s: float, trac
     assert len(door.parts) == len(set(door.parts))
 
 
+def test_a_live_part_has_fewer_crops_than_a_recorded_one() -> None:
+    door = Door()
+    door.see(25)
+    crops = [len(m.crops) for m in door.sent if isinstance(m, TrackletClosed)]
+    assert max(crops) == Config().live.crops < Config().tracklets.crops
+
+
 def test_the_first_part_of_a_presence_is_sent_within_a_second_the_others_every_ten() -> None:
     door = Door()
     door.see(1.0)

@@ -19,7 +19,7 @@ import msgspec
 import psutil
 import pytest
 
-from pipeline.config import CameraConfig, Config, DetectorConfig, LiveConfig, WorkersConfig
+from pipeline.config import CameraConfig, Config, DetectorConfig, LiveConfig, TrackletConfig, WorkersConfig
 from pipeline.database import StoreError
 from pipeline.demo.scene import Scene
 from pipeline.export import ExportedBox
@@ -123,7 +123,8 @@ def watched(videos: dict[str, Path], detector: DetectorConfig, folder: Path) -> 
     Nobody's picture counts as lost before the end, however slow the machine is: `bridge_s` is far longer.
     """
     with RtspServer(videos, loop=False) as server:
-        config = live_config(server, detector, fps=5, first_part_s=10, bridge_s=WITHIN_S)
+        alike = {"fps": 5, "first_part_s": 10, "crops": TrackletConfig().crops}
+        config = live_config(server, detector, bridge_s=WITHIN_S, **alike)
         unknown = tuple(msgspec.structs.replace(c, clock="unknown") for c in config.cameras)
         with running(msgspec.structs.replace(config, cameras=unknown), folder) as run:
             run.until(lambda: all(map(over, run.healths())) and len(run.healths()) == len(videos))

@@ -13,7 +13,7 @@ from sqlalchemy import event, func, select
 from pipeline.database import StoreFullError
 from pipeline.match import Sighting
 from pipeline.messages import TrackletEmbedded
-from pipeline.rows import UnknownRecordingError, jpeg_size
+from pipeline.rows import CELLS_KEPT, UnknownRecordingError, jpeg_size
 from pipeline.schema import Box, CropRow, EmbeddingRow, Identity, Recording, Run, SightingRow, Tracklet
 from pipeline.store import Store, open_store
 from tests.store_scene import fill, recording, tracklet
@@ -45,6 +45,17 @@ def test_a_tracklet_comes_back_as_it_was_sent_best_crop_first(store: Store) -> N
     assert [crop.quality for crop in found.crops] == [0.2, 0.1, 0.0]
     for ours, theirs in zip(found.embeddings, reversed(sent.embeddings), strict=True):
         np.testing.assert_array_equal(ours.cells, theirs.cells)
+        np.testing.assert_array_equal(ours.foreground, theirs.foreground)
+        np.testing.assert_array_equal(ours.pooled, theirs.pooled)
+
+
+def test_only_the_best_crops_keep_their_cells_and_all_keep_what_the_mean_is_made_of(store: Store) -> None:
+    sent = tracklet(recording(store, "hall"), 1, crops=CELLS_KEPT + 2)
+    store.add_tracklets([sent])
+    (found,) = store.tracklets()
+    whole, channels = sent.embeddings[0].cells.shape
+    assert [e.cells.shape for e in found.embeddings] == [(whole, channels)] * CELLS_KEPT + [(0, channels)] * 2
+    for ours, theirs in zip(found.embeddings, reversed(sent.embeddings), strict=True):
         np.testing.assert_array_equal(ours.foreground, theirs.foreground)
         np.testing.assert_array_equal(ours.pooled, theirs.pooled)
 

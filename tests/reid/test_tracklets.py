@@ -105,6 +105,20 @@ def test_only_the_exemplars_nearest_to_the_probe_are_compared() -> None:
     np.testing.assert_allclose(compare(probe, gallery, [1]).fpr, alone)
 
 
+def test_crops_without_cells_count_for_the_mean_vector_only() -> None:
+    whole, more = crops_of(3, 2, seed=1), crops_of(3, 3, seed=2)
+    light = [Crop(crop.cells[:0], crop.foreground, crop.pooled) for crop in more]
+    gallery, also = gallery_of(range(5)), gallery_of(range(5))
+    gallery.append(3, light)
+    also.append(3, more)
+    found = compare([*whole, *light], gallery, [1, 3])
+    np.testing.assert_array_equal(found.fpr, compare(whole, gallery_of(range(5)), [1, 3]).fpr)
+    np.testing.assert_array_equal(found.cosine, compare([*whole, *more], also, [1, 3]).cosine)
+    assert len(gallery.rows[3]) == 3
+    gallery.append(9, light)
+    assert 9 not in gallery.shortlist(whole, 10)
+
+
 def test_a_removed_identity_is_gone_and_the_others_stay() -> None:
     gallery, probe = gallery_of(range(4)), crops_of(3, 2, seed=1)
     before = compare(probe, gallery, [2, 3])
