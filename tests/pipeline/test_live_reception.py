@@ -27,6 +27,7 @@ from tests.video_files import moving_scene, write_clip
 WITHIN_S = 60.0
 NOTHING = np.empty((0, 0, 3), np.uint8)
 LIVE = LiveConfig(connect_s=2, stall_s=2, frozen_s=2, backoff_s=0.2, backoff_cap_s=1)
+pytestmark = pytest.mark.alone
 rtsp = pytest.mark.skipif(missing_packages() is not None, reason=missing_packages() or "")
 
 

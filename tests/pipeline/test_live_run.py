@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 240.0
 SMALL = DetectorConfig(size_px=320)
 """So that a busy test machine can hold the rate."""
+pytestmark = pytest.mark.alone
 rtsp = pytest.mark.skipif(missing_packages() is not None, reason=missing_packages() or "")
 
 

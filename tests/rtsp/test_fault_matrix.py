@@ -16,6 +16,7 @@ from tests.rtsp.server import missing_packages
 ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages())),
 ]
 

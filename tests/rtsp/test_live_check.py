@@ -18,7 +18,10 @@ from tests.rtsp.server import Login, RtspServer, free_port, missing_packages
 from tests.rtsp.tls import TlsRelay, certify
 from tests.video_files import moving_scene, write_clip
 
-pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages()))
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(missing_packages() is not None, reason=str(missing_packages())),
+]
 
 LIVE = LiveConfig(connect_s=3, stall_s=3)
 PASSWORD = "p@s.s%40ä/:?#"

@@ -15,6 +15,8 @@ from tests.rtsp.server import Login
 from tests.rtsp.tls import TlsRelay, certify
 from tests.video_files import moving_scene, write_clip
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:

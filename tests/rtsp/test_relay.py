@@ -15,6 +15,7 @@ from tests.rtsp.relay import TcpRelay, UdpRelay
 from tests.rtsp.server import RtspServer, missing_packages
 from tests.video_files import moving_scene, write_clip
 
+pytestmark = pytest.mark.alone
 LIMITS = {"timeout": "1000000", "analyzeduration": "100000"}
 
 

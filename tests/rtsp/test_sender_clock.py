@@ -21,7 +21,10 @@ WITHIN_S = 30.0
 WATCHED_S = 8.0
 SOON_S = 1.0
 """A server's packets are here within this, also on a busy machine."""
-pytestmark = pytest.mark.skipif(missing_packages() is not None, reason=missing_packages() or "")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(missing_packages() is not None, reason=missing_packages() or ""),
+]
 
 
 @pytest.fixture(scope="module")
