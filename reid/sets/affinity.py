@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from reid.sets.tracklets import CropEmbedding, TrackletGallery, among_known, unit
 
-COHORT = 12
+COHORT = 4
 """Tracklets of each camera that tell how far strangers are there, by FPR; by cosine all of them do."""
-COHORTS = 36
+COHORTS = 16
 """Of all cameras together, about: where there are many, fewer of each."""
-NEAREST = 16
+NEAREST = 8
 """Others of a tracklet, nearest by cosine gap, that the FPR distance is computed for."""
 PRIOR_STRANGERS = 4.0
 """Strangers that the typical distance of the held-out people counts for beside those of the site."""
