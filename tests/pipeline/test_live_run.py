@@ -124,8 +124,7 @@ def watched(videos: dict[str, Path], detector: DetectorConfig, folder: Path) -> 
     Nobody's picture counts as lost before the end, however slow the machine is: `bridge_s` is far longer.
     """
     with RtspServer(videos, loop=False) as server:
-        alike = {"fps": 5, "first_part_s": 10, "crops": TrackletConfig().crops}
-        config = live_config(server, detector, bridge_s=WITHIN_S, **alike)
+        config = live_config(server, detector, fps=5, first_part_s=10, bridge_s=WITHIN_S)
         unknown = tuple(msgspec.structs.replace(c, clock="unknown") for c in config.cameras)
         with running(msgspec.structs.replace(config, cameras=unknown), folder) as run:
             run.until(lambda: all(map(over, run.healths())) and len(run.healths()) == len(videos))
@@ -174,7 +173,9 @@ def assert_same_people(videos: dict[str, Path], detector: DetectorConfig, folder
         for n, v in videos.items()
     )
     five = msgspec.structs.replace(detector, fps=5)
-    recorded = Config(cameras=cameras, detector=five, workers=WorkersConfig(cameras=1, threads=1))
+    tracklets = TrackletConfig(crops=LiveConfig().crops)
+    workers = WorkersConfig(cameras=1, threads=1)
+    recorded = Config(cameras=cameras, detector=five, tracklets=tracklets, workers=workers)
     assert read(recorded, folder / "recorded.db").exit_code == 0
     with open_store(live, write=True) as store:
         recluster(store, recorded.matcher)
