@@ -11,7 +11,7 @@ demo: setup                 ## the whole pipeline on a two-camera scene with kno
 test: setup-dev             ## every test; installs the servers that some tests start, where it may
 	sh tests/system_packages.sh
 	$(RUN) -m pytest -q -m "not soak and not alone" -n logical --maxprocesses 4 --dist worksteal
-	$(RUN) -m pytest -q -m alone
+	$(RUN) -m pytest -q -m "alone and not soak"
 
 check: setup-dev            ## style, types and the fast tests
 	$(VENV)/bin/ruff check .
