@@ -17,6 +17,7 @@ from pipeline.config_words import explain, nearest, yaml_problem
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+Crops = Annotated[int, Meta(ge=1, le=32)]
 Name = Annotated[str, Meta(pattern=r"^(?!\.+\Z)[\w.-]{1,64}\Z")]
 
 
@@ -117,7 +118,7 @@ class TrackletConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     part_s: Positive = 10.0
     """A longer presence is cut into parts of this length, in source time."""
-    crops: Annotated[int, Meta(ge=1, le=32)] = 16
+    crops: Crops = 16
     """Best crops kept of each part; on live cameras `live.crops` where that is fewer."""
     crop_height_px: Annotated[int, Meta(ge=64)] = 384
     """Higher crops are scaled down to this before they are stored."""
@@ -193,7 +194,7 @@ class LiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Someone in view before and after a loss of the picture this long or shorter is one track."""
     first_part_s: Positive = 0.8
     """The first part of a presence ends after this, so that newcomers are known soon."""
-    crops: Annotated[int, Meta(ge=1, le=32)] = 5
+    crops: Crops = 5
     """Best crops kept of each part: fewer than of recordings, so that the ReID worker keeps up."""
 
 
