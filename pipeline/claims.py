@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cluster import Evidence, Walks, time_gain
+from pipeline.cluster import Evidence, Walks
 from pipeline.config import MatcherConfig
 from pipeline.evidence import NOTHING_SEEN
 from pipeline.match import Sighting
@@ -57,12 +57,14 @@ def claims(
 def identity_odds(owner: NDArray[np.intp], count: int, evidence: Evidence) -> NDArray[np.float64]:
     """(T, I) mean log-odds of each tracklet and the others of each identity; -inf where it cannot be there.
 
+    The mean is that of `Evidence.weights`.
+
     Args:
         owner: (T,) each tracklet's identity, 0..count - 1.
         count: identities.
         evidence: of the tracklets.
     """
-    member = np.eye(count)[owner]  # (T, I)
+    member = evidence.weights[:, None] * np.eye(count)[owner]  # (T, I)
     others = member.sum(0) - member
     looks = evidence.looks - np.diag(np.diag(evidence.looks))
     odds = np.where(others > 0, looks @ member / np.maximum(others, 1), NOTHING_SEEN)
@@ -100,7 +102,7 @@ class Way:
         after = at + (self.members[at : at + 1] == [row])
         without = [*self.members[max(at - 1, 0) : at], *self.members[after : after + 1]]
         whole, rest = self.walks.chain([*without, row]), self.walks.chain(without)
-        return time_gain(whole.log_odds - rest.log_odds, whole.absences - rest.absences)
+        return self.walks.gain(whole.log_odds - rest.log_odds, whole.absences - rest.absences)
 
 
 def claim(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from math import inf, log
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,8 @@ TIME_LIMIT = 3.0
 """Times alone move the log-odds by no more."""
 ABSENT_S = 600.0
 """Who is not seen for so long has left the site."""
-ABSENCE = 2.0
-"""Log-odds that who left does not come back: chosen on held-out people of whom none or one in five do."""
-PASSES = 2
-"""The first goes by looks and the times known before; the next also by those that the first one shows."""
+RETURN = 3.0
+"""Of n people who left, the odds that somebody like one of them is that one coming back are this by n."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,15 @@ class Evidence:
     cameras: Sequence[str]
     clocks: Sequence[int]
     """Tracklets of one number have times that can be compared."""
+    others: int = 0
+    """People who are known besides those of these tracklets, who are the most alike of all."""
+    crops: Sequence[int] = ()
+    """(T,) of each tracklet; left out: as many of each."""
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """(T,) how much each tracklet says among others of a group: a mean of n crops errs by 1 / sqrt(n)."""
+        return np.sqrt(np.maximum(self.crops or np.ones(len(self.looks)), 1))
 
     @cached_property
     def place(self) -> list[int]:
@@ -58,8 +66,15 @@ class Evidence:
 class Walks:
     """What walks between tracklets speak for, each computed once: most are asked for often."""
 
-    def __init__(self, evidence: Evidence, transit: Transit) -> None:
-        self.evidence, self.transit = evidence, transit
+    def __init__(self, evidence: Evidence, transit: Transit, absence: float = inf) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            evidence: of the tracklets.
+            transit: what is known of walking times.
+            absence: log-odds that who left the site does not come back; infinite: nobody does.
+        """
+        self.evidence, self.transit, self.absence = evidence, transit, absence
         self.known: dict[tuple[int, int], Chain] = {}
 
     def chain(self, members: Sequence[int]) -> Chain:
@@ -70,6 +85,11 @@ class Walks:
             log_odds += one.log_odds
             absences += one.absences
         return Chain(log_odds, absences)
+
+    def gain(self, log_odds: float, absences: int) -> float:
+        """What walks of these log-odds, and so many absences more, add to the log-odds of looks."""
+        times = min(max(TIME_WEIGHT * log_odds, -TIME_LIMIT), TIME_LIMIT)
+        return times - self.absence * absences if absences > 0 else times
 
     def step(self, a: int, b: int) -> Chain:
         """One walk."""
@@ -104,7 +124,7 @@ class Clustering:
         self.groups = sorted([*map(sorted, evidence.must), *([one] for one in alone)])
         member = np.zeros((len(self.groups), len(evidence.looks)))
         for row, group in zip(member, self.groups, strict=True):
-            row[group] = 1
+            row[group] = evidence.weights[group]
         self.sizes = member.sum(1)
         self.looks = member @ evidence.looks @ member.T / np.outer(self.sizes, self.sizes)
         self.cannot = member @ evidence.cannot @ member.T > 0
@@ -142,29 +162,32 @@ class Clustering:
     def time(self, i: int, j: int) -> float:
         """How much times speak for two groups being one person: the walks of both in one chain, or in two."""
         both, mine, theirs = self.walks.chain(self.groups[i] + self.groups[j]), self.chains[i], self.chains[j]
-        return time_gain(
+        return self.walks.gain(
             both.log_odds - mine.log_odds - theirs.log_odds, both.absences - mine.absences - theirs.absences
         )
 
 
-def time_gain(walks: float, absences: int) -> float:
-    """What walks of these log-odds, and so many absences more, add to the log-odds of looks."""
-    return min(max(TIME_WEIGHT * walks, -TIME_LIMIT), TIME_LIMIT) - ABSENCE * absences
-
-
 def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
     """Groups of tracklets, each one person.
+
+    The first pass goes by looks and the times known before, as if nobody ever came back: it shows the walks
+    and how many people there are. The second one goes by all of that.
 
     Args:
         evidence: of all of them.
         probability: tracklets are one person from this probability on.
         before: transit times that are known before these tracklets are seen.
     """
-    walks, threshold = Walks(evidence, before), log_odds_of(probability)
-    for _ in range(PASSES - 1):
-        groups = Clustering(walks, threshold).merge_all()
-        walks = Walks(evidence, learnt(walked(evidence, groups), before))
+    threshold = log_odds_of(probability)
+    stays = Clustering(Walks(evidence, before), threshold).merge_all()
+    transit = learnt(walked(evidence, stays), before)
+    walks = Walks(evidence, transit, absence(len(stays) + evidence.others))
     return Grouped(Clustering(walks, threshold).merge_all(), walks)
+
+
+def absence(people: int) -> float:
+    """Log-odds that who left the site is not who comes, one of so many: the more, the more are alike."""
+    return log(max(people, RETURN) / RETURN)
 
 
 def log_odds_of(probability: float) -> float:
@@ -176,8 +199,9 @@ def log_odds_of(probability: float) -> float:
 def cluster(evidence: Evidence, transit: Transit, threshold: float) -> list[list[int]]:
     """Groups of tracklets, each one person: greedy correlation clustering by average linkage.
 
-    The bond of two groups is the mean log-odds of their tracklets' looks, plus what times say (`time`). While
-    any exceeds the threshold, the strongest is made; groups that cannot be one person have none.
+    The bond of two groups is the mean log-odds of their tracklets' looks, by `Evidence.weights`, plus what
+    times say (`time`). While any exceeds the threshold, the strongest is made; groups that cannot be one
+    person have none.
     """
     return Clustering(Walks(evidence, transit), threshold).merge_all()
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cluster import Evidence
+from pipeline.constraints import ordered
+from pipeline.doubles import Doubles
 from pipeline.match import Place
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
@@ -26,6 +28,7 @@ def gather(
     fixed: Mapping[int, int] | None = None,
     shown: Shown | None = None,
     pairs: FprPairs | None = None,
+    others: int = 0,
 ) -> Evidence:
     """All that is known about these tracklets.
 
@@ -35,9 +38,10 @@ def gather(
         fixed: by tracklet, identities that cannot change any more: those of one stay together, others apart.
         shown: how they look, where that was asked for before.
         pairs: keeps FPR distances from one call to the next.
+        others: people who are known besides.
     """
     rows = {tracklet.id: row for row, tracklet in enumerate(tracklets)}
-    cannot = conflicts(tracklets, site.places, round(site.settings.clock_tolerance_s * 1e9))
+    cannot = conflicts(tracklets, site)
     must = [(rows[a], rows[b]) for a, b in sorted(site.said.must) if a in rows and b in rows]
     for a, b in site.said.cannot:
         if a in rows and b in rows:
@@ -53,6 +57,8 @@ def gather(
         end_s=np.array([t.end_ns for t in tracklets]) / 1e9,
         cameras=[t.camera for t in tracklets],
         clocks=[0 if site.places[t.key.recording].clock_known else t.key.recording for t in tracklets],
+        others=others,
+        crops=[len(t.crops) for t in tracklets],
     )
 
 
@@ -101,21 +107,36 @@ def prepare(shown: Shown, site: Site, pairs: FprPairs) -> Iterator[None]:
         yield from computed_ahead(shown.looks, site.calibration, pairs)
 
 
-def conflicts(
-    tracklets: Sequence[StoredTracklet], where: Mapping[int, Place], slack_ns: int
-) -> NDArray[np.bool_]:
+def conflicts(tracklets: Sequence[StoredTracklet], site: Site) -> NDArray[np.bool_]:
     """(T, T) whether one person would have to be in two places, or twice in one frame."""
     start = np.array([t.start_ns for t in tracklets], np.int64)
     end = np.array([t.end_ns for t in tracklets], np.int64)
     recording = np.array([t.key.recording for t in tracklets], np.int64)
-    here = (start[:, None] <= end) & (start <= end[:, None]) & (recording[:, None] == recording)
-    slack = slack_ns
+    twice = (start[:, None] <= end) & (start <= end[:, None]) & (recording[:, None] == recording)
+    twice &= ~same_track(tracklets)
+    slack = round(site.settings.clock_tolerance_s * 1e9)
     meanwhile = (start[:, None] + slack < end) & (start + slack < end[:, None])
     numbers = np.unique(recording)
+    where = site.places
     apart = np.array([[exclusive(where[a], where[b]) for b in numbers] for a in numbers], np.bool_)
     place = np.searchsorted(numbers, recording)
     elsewhere = meanwhile & apart.reshape(len(numbers), len(numbers))[place[:, None], place]
-    return np.asarray((here | (elsewhere & (recording[:, None] != recording))) & ~same_track(tracklets))
+    elsewhere &= recording[:, None] != recording
+    return np.asarray(elsewhere | (twice & ~doubled(tracklets, twice, site.doubles)))
+
+
+def doubled(
+    tracklets: Sequence[StoredTracklet], twice: NDArray[np.bool_], doubles: Doubles
+) -> NDArray[np.bool_]:
+    """(T, T) which of the pairs that are `twice` in a frame have their boxes on one body."""
+    rows = {
+        ordered(tracklets[a].id, tracklets[b].id): (a, b) for a, b in np.argwhere(np.triu(twice)).tolist()
+    }
+    found = np.zeros_like(twice)
+    for pair in doubles.among(rows):
+        a, b = rows[pair]
+        found[a, b] = found[b, a] = True
+    return found
 
 
 def exclusive(a: Place, b: Place) -> bool:

@@ -174,7 +174,8 @@ class LookBack:
                 return {}
             yield
         fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
-        evidence = gather(rows, self.site, fixed=fixed, shown=look.shown, pairs=self.pairs)
+        others = len(self.settled.keys() - fixed.values())
+        evidence = gather(rows, self.site, fixed=fixed, shown=look.shown, pairs=self.pairs, others=others)
         grouped = people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in grouped.groups], fixed)
         said = claims(rows, names, grouped.walks, self.site.settings, settled=settled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, tuple_
 
 from pipeline.database import StoreError
+from pipeline.doubles import Path
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 from pipeline.schema import Box, Camera, CropRow, EmbeddingRow, Model, Recording, Tracklet
 
@@ -211,6 +212,15 @@ def read_tracklets(
     rows = connection.execute(query.where(Tracklet.id.in_(ids))).all()
     pictures = read_crops(connection, ids, crops)
     return {row.id: stored_tracklet(row, pictures.get(row.id, [])) for row in rows}
+
+
+def read_paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, Path]]:
+    """Tracklets' numbers with their boxes, of those that have any."""
+    columns = (Box.tracklet, Box.frame, Box.x1, Box.y1, Box.x2, Box.y2)
+    query = select(*columns).where(Box.tracklet.in_(ids)).order_by(Box.tracklet, Box.frame)
+    for number, rows in groupby(connection.execute(query).all(), key=lambda row: row.tracklet):
+        table = np.array([row[1:] for row in rows], np.float64)
+        yield number, Path(table[:, 0].astype(np.int64), table[:, 1:])
 
 
 def stored_tracklet(row: Any, crops: Sequence[Any]) -> StoredTracklet:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.config import MatcherConfig
 from pipeline.constraints import Constraints
 from pipeline.corrections import constraints
+from pipeline.doubles import Doubles, nowhere
 from pipeline.match import Place
 from pipeline.store import Store
 from reid.sets.affinity import PairCalibration
@@ -24,12 +25,14 @@ class Site:
     calibration: PairCalibration
     model: str
     """Whose embeddings are compared; a tracklet embedded by another one looks like nobody."""
+    doubles: Doubles = field(default_factory=lambda: Doubles(nowhere))
 
 
 def site_of(store: Store, settings: MatcherConfig, model: str) -> Site:
     """The site as the store knows it now."""
     calibration = PairCalibration.from_dict(store.calibration(model))
-    return Site(places(store), constraints(store), settings, calibration, model)
+    doubles = Doubles(store.paths)
+    return Site(places(store), constraints(store), settings, calibration, model, doubles)
 
 
 def places(store: Store, *, first_part_ns: int | None = None) -> dict[int, Place]:

@@ -20,6 +20,7 @@ from pipeline.database import (
     translated,
     write_transaction,
 )
+from pipeline.doubles import Path as BoxPath
 from pipeline.match import Sighting
 from pipeline.messages import RecordingState, TrackletEmbedded, TrackletKey
 from pipeline.opening import open_engine
@@ -30,6 +31,7 @@ from pipeline.rows import (
     insert_tracklets,
     new_row,
     pages,
+    read_paths,
     read_tracklets,
 )
 from pipeline.schema import (
@@ -261,6 +263,11 @@ class Store(Database):
         for page in [None] if ids is None else pages(ids):
             query = every if page is None else every.where(Tracklet.id.in_(page))
             yield from self.tracklets_in_order(query, crops=crops)
+
+    def paths(self, ids: Sequence[int]) -> dict[int, BoxPath]:
+        """The boxes of these tracklets."""
+        with self.reading() as connection:
+            return {number: path for page in pages(ids) for number, path in read_paths(connection, page)}
 
     def mark_late(self, version: int) -> None:
         """Note that tracklets were linked out of their order, so that linking anew may say otherwise."""

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline.cluster import Evidence, Walks, cluster, walked
+from pipeline.cluster import Evidence, Walks, absence, cluster, people, walked
 from pipeline.transit import Transit, learnt
 
 
@@ -17,6 +17,8 @@ def evidence(
     cannot: tuple[tuple[int, int], ...] = (),
     must: tuple[tuple[int, ...], ...] = (),
     start_s: tuple[float, ...] = (),
+    others: int = 0,
+    crops: tuple[int, ...] = (),
 ) -> Evidence:
     """Tracklets of 1 s in cameras a, b, a, b ... with symmetric log-odds."""
     odds = np.array(looks, float)
@@ -25,7 +27,7 @@ def evidence(
         apart[a, b] = apart[b, a] = True
     start = np.array(start_s or range(len(odds)), float)
     cameras = [name for name, _ in zip(itertools.cycle("ab"), odds, strict=False)]
-    return Evidence(odds, apart, must, start, start + 1, cameras, [0] * len(odds))
+    return Evidence(odds, apart, must, start, start + 1, cameras, [0] * len(odds), others, crops)
 
 
 def test_likely_pairs_are_joined_and_unlikely_ones_are_not() -> None:
@@ -58,10 +60,32 @@ def test_the_usual_walking_time_decides_between_people_who_look_alike(
     assert cluster(one, walks, 0.0) == joined
 
 
-def test_who_was_long_gone_must_look_more_alike() -> None:
-    for likely, gone_s, joined in ((1.5, 60.0, True), (1.5, 3600.0, False), (2.5, 3600.0, True)):
-        one = evidence([[0, likely], [likely, 0]], start_s=(0.0, gone_s))
-        assert (len(cluster(one, Transit(), 0.0)) == 1) == joined
+def test_who_was_long_gone_must_look_more_alike_the_more_people_are_known() -> None:
+    cases = (
+        (1.5, 60.0, 1000, True),
+        (1.5, 3600.0, 0, True),
+        (1.5, 3600.0, 30, False),
+        (3.0, 3600.0, 30, True),
+    )
+    for likely, gone_s, others, joined in cases:
+        one = evidence([[0, likely], [likely, 0]], start_s=(0.0, gone_s), others=others)
+        assert (len(people(one, 0.5, Transit()).groups) == 1) == joined
+    assert absence(0) == absence(3) == 0.0
+    assert absence(3000) - absence(30) == pytest.approx(np.log(100))
+
+
+def test_filling_a_gap_is_no_evidence_for_who_fills_it() -> None:
+    """A stay between two of one person makes their absence shorter than an absence is."""
+    odds = [[0, 9, -1.0], [9, 0, -1.0], [-1.0, -1.0, 0]]
+    one = evidence(odds, must=((0, 1),), start_s=(0.0, 900.0, 450.0), others=1000)
+    assert people(one, 0.5, Transit()).groups == [[0, 1], [2]]
+
+
+def test_a_tracklet_of_many_crops_says_more_than_one_of_few() -> None:
+    odds = [[0, 9, 1], [9, 0, -1.5], [1, -1.5, 0]]
+    for crops, joined in (((), False), ((16, 4, 4), True), ((4, 16, 4), False)):
+        one = evidence(odds, crops=crops)
+        assert (cluster(one, Transit(), 0.0) == [[0, 1, 2]]) == joined
 
 
 def test_times_alone_never_join_people_who_look_different() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from pipeline import corrections
 from pipeline.config import MatcherConfig
@@ -70,6 +71,17 @@ def test_people_whom_the_run_did_not_recognise_are_put_together(store: Store) ->
     assert sorted(people_of(store).values()) == [{1}, {2}, {3}]
     assert (done.tracklets, done.identities_before, done.identities) == (12, 12, 3)
     assert {change.kind for change in done.changes} == {"merged"} and len(done.changes) == 9
+
+
+@pytest.mark.parametrize(("aside_px", "identities"), [(3, 3), (100, 4)])
+def test_a_second_track_on_the_same_body_is_the_same_person_and_one_beside_is_not(
+    store: Store, aside_px: int, identities: int
+) -> None:
+    hall = min(store.recording_cameras())
+    seen = looking_like(1, store_scene.tracklet(hall, 31, start_s=5, camera="hall"))
+    moved = seen.tracklet.boxes + np.float32([aside_px, 0, aside_px, 0])
+    store.add_tracklets([replace(seen, tracklet=replace(seen.tracklet, boxes=moved))])
+    assert recluster(store, MatcherConfig()).identities == identities
 
 
 def test_the_version_before_is_kept(store: Store) -> None:
