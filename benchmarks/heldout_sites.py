@@ -1,12 +1,17 @@
 """How right grouping is on simulated sites of people held out of training: what its constants are chosen on.
 
     python benchmarks/heldout_sites.py [--weights FILE] [--pairs=-20,-20,-7 ...] [--json]
+    python benchmarks/heldout_sites.py --returning 0.2 [--absence 2] [--json]
 
 33 sites of 8 to 24 people of one data set. The looks are the held-out people's crops, up to 5 of a person and
 camera, half of the tracklets covered by 25 or 50%; the walks are made up: everybody passes the data set's
 cameras in a ring, at a pace of their own. Pairs of tracklets that are grouped and right, over all sites of a
 data set, with clocks known and unknown. --pairs: slope of the cosine gap, of the FPR gap, intercept of the
-log-odds, several to compare; left out: what the weights say. Needs SHARED_DATA (default ../shared).
+log-odds, several to compare; left out: what the weights say.
+
+--returning: sites of 8 people up to all of a data set, a day for each, clocks known; so large a share of them
+goes home in the middle of the round and comes back on some day for the rest. --absence: what every absence
+costs, instead of what `pipeline.cluster.absence` says. Needs SHARED_DATA (default ../shared).
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
-from pipeline.cluster import people  # noqa: E402
+from pipeline import cluster  # noqa: E402
 from pipeline.config import MatcherConfig  # noqa: E402
 from pipeline.constraints import Constraints  # noqa: E402
 from pipeline.evidence import gather  # noqa: E402
@@ -44,7 +49,10 @@ from reid.sets.affinity import FprPairs, PairCalibration  # noqa: E402
 WEIGHTS = ROOT / "weights/fpr_small.safetensors"
 SIZES = ((8, 5), (14, 4), (24, 2))
 """People of a site, and so many such sites of each data set."""
+RETURNING_SIZES = ((8, 6), (14, 6), (24, 4), (48, 2), (1000, 1))
+"""The same where people come back: at last everybody."""
 MINUTES_A_PERSON = 0.6
+DAY_S = 86_400.0
 WALK_S = (8.0, 40.0)
 """From one camera to the next."""
 STAY_S = 8.0
@@ -82,6 +90,8 @@ class Row:
     precision: float
     recall: float
     f1: float
+    people: int | None = None
+    """Of each site; None: of several sizes."""
 
 
 @dataclass(frozen=True)
@@ -92,24 +102,41 @@ class Ring:
     rows: Sequence[int]
     """Of `tracklets`, those of this data set."""
 
-    def visits(self, count: int, rng: np.random.Generator) -> list[Visit]:
-        """Of `count` people, in the order of their ends."""
+    @property
+    def count(self) -> int:
+        """People of the data set."""
+        return len({self.tracklets[row].person for row in self.rows})
+
+    def visits(
+        self, count: int, rng: np.random.Generator, *, span_s: float, returning: float = 0.0
+    ) -> list[Visit]:
+        """Of `count` people within so long, of whom a share comes back; in the order of their ends."""
         owners = {row: self.tracklets[row].person for row in self.rows}
         cameras = sorted({self.tracklets[row].camera for row in self.rows})
         walks = dict(zip(cameras, rng.uniform(*WALK_S, len(cameras)), strict=True))
-        found = []
+        found: list[Visit] = []
         for person in rng.permutation(sorted(set(owners.values())))[:count].tolist():
             mine = [row for row in self.rows if owners[row] == person]
-            found += self.round(mine, walks, count, rng)
+            found += self.round(mine, walks, rng, span_s, returning)
         return sorted(found, key=lambda visit: (visit.end_s, visit.row))
 
     def round(
-        self, mine: Sequence[int], walks: dict[int, float], count: int, rng: np.random.Generator
+        self,
+        mine: Sequence[int],
+        walks: dict[int, float],
+        rng: np.random.Generator,
+        span_s: float,
+        returning: float,
     ) -> Iterator[Visit]:
-        """One person's round through all cameras, from one of them on."""
-        cameras, now = list(walks), rng.uniform(0, 60 * MINUTES_A_PERSON * count)
+        """One person's round through all cameras, from one of them on; half of it later where they return."""
+        cameras, now = list(walks), rng.uniform(0, span_s)
         first, pace = int(rng.integers(len(cameras))), max(0.5, rng.normal(1, 0.15))
-        for camera in [*cameras[first:], *cameras[:first]]:
+        cameras = [*cameras[first:], *cameras[:first]]
+        passed = [camera for camera in cameras if any(self.tracklets[row].camera == camera for row in mine)]
+        comes_back = returning > 0 and rng.random() < returning
+        for camera in cameras:
+            if comes_back and camera == passed[len(passed) // 2]:
+                now = rng.uniform(0, span_s)
             for row in (row for row in mine if self.tracklets[row].camera == camera):
                 end = now + float(rng.lognormal(np.log(STAY_S), 0.4))
                 yield Visit(end, now, row)
@@ -124,6 +151,8 @@ def main() -> int:
     )
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--pairs", action="append", type=three_numbers, metavar="COSINE,FPR,INTERCEPT")
+    parser.add_argument("--returning", type=float, metavar="SHARE", help="of people who come back")
+    parser.add_argument("--absence", type=float, metavar="LOG_ODDS", help="what each absence costs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not SHARED.is_dir():
@@ -131,13 +160,19 @@ def main() -> int:
         return 2
     own = PairCalibration.from_dict(read_notes(arguments.weights).calibration)
     settings = [changed(own, pairs) for pairs in arguments.pairs] if arguments.pairs else [own]
-    rows = list(measured(embedded(arguments.weights), settings))
+    if arguments.absence is not None:
+        cluster.absence = lambda people: arguments.absence
+    tracklets = embedded(arguments.weights)
+    if arguments.returning is None:
+        rows = list(measured(tracklets, settings))
+    else:
+        rows = list(measured_returning(tracklets, settings, arguments.returning))
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows]))
         return 0
     for row in rows:
         print(
-            f"{row.pairs:18}{row.source:14} clocks {row.clocks:8}"
+            f"{row.pairs:18}{row.source:14} {row.people or '':4} clocks {row.clocks:8}"
             f"precision {row.precision:.3f}  recall {row.recall:.3f}  F1 {row.f1:.3f}"
         )
     return 0
@@ -165,7 +200,7 @@ def measured(tracklets: Sequence[Tracklet], settings: Sequence[PairCalibration])
     for source in sorted({tracklet.source for tracklet in tracklets}):
         ring = Ring(tracklets, [row for row, t in enumerate(tracklets) if t.source == source])
         visits = [
-            ring.visits(count, np.random.default_rng((count, seed)))
+            ring.visits(count, np.random.default_rng((count, seed)), span_s=60 * MINUTES_A_PERSON * count)
             for count, sites in SIZES
             for seed in range(sites)
         ]
@@ -177,6 +212,25 @@ def measured(tracklets: Sequence[Tracklet], settings: Sequence[PairCalibration])
                     for site, pairs in zip(visits, kept, strict=True)
                 ]
                 yield row_of(counts, setting, source, clocks="known" if known else "unknown")
+
+
+def measured_returning(
+    tracklets: Sequence[Tracklet], settings: Sequence[PairCalibration], share: float
+) -> Iterator[Row]:
+    """Every setting and size of site on every data set, a share of the people coming back on another day."""
+    for source in sorted({tracklet.source for tracklet in tracklets}):
+        ring = Ring(tracklets, [row for row, t in enumerate(tracklets) if t.source == source])
+        for size, sites in RETURNING_SIZES:
+            count = min(size, ring.count)
+            visits = [
+                ring.visits(
+                    count, np.random.default_rng((count, seed)), span_s=DAY_S * count, returning=share
+                )
+                for seed in range(sites)
+            ]
+            for setting in settings:
+                counts = [grouped(tracklets, site, setting, FprPairs(), clocks_known=True) for site in visits]
+                yield replace(row_of(counts, setting, source, clocks="known"), people=count)
 
 
 def grouped(
@@ -197,7 +251,7 @@ def grouped(
         setting,
         MODEL,
     )
-    groups = people(gather(stored, site, pairs=pairs), LINKED, Transit()).groups
+    groups = cluster.people(gather(stored, site, pairs=pairs), LINKED, Transit()).groups
     said = np.empty(len(visits), np.int64)
     for number, members in enumerate(groups):
         said[members] = number

@@ -163,7 +163,9 @@ def main(
     ] = None,
     storage: Annotated[
         Storage,
-        typer.Option(help="Of the gallery: float32 is exact, int8 within 3e-4."),
+        typer.Option(
+            help="Of the gallery: float32 is exact; int8 within 3e-4, slow where most are below 0.25."
+        ),
     ] = "float32",
     runtime: Annotated[
         Runtime, typer.Option(help="What runs the network; openvino-bf16 is fast and errs by 1e-3.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -16,6 +17,8 @@ from rich.table import Table
 Item = TypeVar("Item")
 PLAIN_WIDTH = 160
 """Characters of a table in a file or a pipe."""
+TOLD_S = 20.0
+"""Between two lines of progress in a file or a pipe."""
 
 
 class Watch(Protocol):
@@ -32,8 +35,19 @@ def show(table: Table) -> None:
 
 
 def watch(items: Sequence[Item], name: str) -> Iterable[Item]:
-    """The items, with a progress bar on stderr."""
-    return track(items, name, console=Console(stderr=True))
+    """The items, with a progress bar on stderr; where that is no terminal, with a line now and then."""
+    console = Console(stderr=True)
+    return track(items, name, console=console) if console.is_terminal else told(items, name)
+
+
+def told(items: Sequence[Item], name: str) -> Iterator[Item]:
+    """The items; a line on stderr, at most every TOLD_S, says how many are done."""
+    said_s = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - said_s >= TOLD_S:
+            said_s = time.monotonic()
+            typer.echo(f"{name}: {done} of {len(items)}", err=True)
+        yield item
 
 
 @contextmanager

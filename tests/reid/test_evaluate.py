@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reid import progress
 from reid.data.samples import DatasetChanged, Sample
 from reid.evaluate import Evaluation, as_json, evaluate, render
 from reid.progress import Item
@@ -125,3 +126,13 @@ def test_what_is_not_on_the_shortlist_follows_in_the_order_of_pooled_cosine() ->
 def test_a_corrupt_picture_is_named() -> None:
     with pytest.raises(DatasetChanged, match=r"made/test/x\.png: not an image"):
         embed(ColourEmbedder(), [Sample("made/test/x.png", 1, 1, b"\xff\xd8 half")], quiet, "")
+
+
+def test_long_work_tells_how_far_it_is_where_nobody_sees_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "TOLD_S", 0.0)
+    assert list(progress.watch(["a", "b"], "distances")) == ["a", "b"]
+    assert capsys.readouterr().err.splitlines() == ["distances: 0 of 2", "distances: 1 of 2"]
+    monkeypatch.undo()
+    assert list(progress.watch(["a", "b"], "distances")) == ["a", "b"] and not capsys.readouterr().err
