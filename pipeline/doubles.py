@@ -1,4 +1,4 @@
-"""Two tracks on one body: their boxes lie on each other for as long as both are there."""
+"""Two tracks on one body: their boxes lie on each other while both are there, or where one hands over."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from pipeline.track import iou
 
 SAME_BODY = 0.5
 """Intersection over union from which on two boxes count as one object: what detectors are judged by."""
+HAND_OVER_S = 1.0
+"""A track that begins on another one's box, or ends on it, may go on where that one was for so long: when two
+people meet, boxes change hands."""
 READ_AT_ONCE = 64
 """Pairs."""
 PATHS_KEPT = 512
@@ -23,6 +26,7 @@ class Path(NamedTuple):
     """Where a tracklet was."""
 
     frames: NDArray[np.int64]  # (N,) ascending
+    times_ns: NDArray[np.int64]  # (N,)
     boxes: NDArray[np.float64]  # (N, 4) xyxy, px
 
 
@@ -58,9 +62,16 @@ class Doubles:
 
 
 def lie_on_each_other(a: Path, b: Path) -> bool:
-    """Whether half of the boxes that two tracklets have in the same frames overlap by SAME_BODY."""
+    """Whether half of the boxes that two tracklets have in the same frames overlap by SAME_BODY.
+
+    Where these are within HAND_OVER_S, it is enough that the first or the last of them do.
+    """
     _, mine, theirs = np.intersect1d(a.frames, b.frames, assume_unique=True, return_indices=True)
-    return len(mine) > 0 and bool(np.median(iou(a.boxes[mine], b.boxes[theirs])) >= SAME_BODY)
+    if not len(mine):
+        return False
+    overlaps = iou(a.boxes[mine], b.boxes[theirs])
+    brief = (a.times_ns[mine[-1]] - a.times_ns[mine[0]]) / 1e9 < HAND_OVER_S
+    return bool(np.median(overlaps) >= SAME_BODY or (brief and overlaps[[0, -1]].max() >= SAME_BODY))
 
 
 def nowhere(_: Sequence[int]) -> dict[int, Path]:

@@ -92,15 +92,9 @@ def overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def piece(embedded: TrackletEmbedded, start: int, end: int, number: int | None) -> TrackletEmbedded:
-    """What a tracklet shows in frames start <= f < end, under a number of its own unless that is None.
-
-    Boxes that only bridge the gap to the next piece are nobody's.
-    """
+    """What a tracklet shows in frames start <= f < end, under a number of its own unless that is None."""
     tracklet = embedded.tracklet
     rows = (tracklet.frames >= start) & (tracklet.frames < end)
-    seen = np.flatnonzero(rows & (tracklet.confidences > 0))
-    if len(seen):
-        rows[seen[-1] + 1 :] = False
     chosen = [i for i, crop in enumerate(tracklet.crops) if start <= crop.frame < end]
     cut = msgspec.structs.replace(
         tracklet,

@@ -216,11 +216,12 @@ def read_tracklets(
 
 def read_paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, Path]]:
     """Tracklets' numbers with their boxes, of those that have any."""
-    columns = (Box.tracklet, Box.frame, Box.x1, Box.y1, Box.x2, Box.y2)
+    columns = (Box.tracklet, Box.frame, Box.time_ns, Box.x1, Box.y1, Box.x2, Box.y2)
     query = select(*columns).where(Box.tracklet.in_(ids)).order_by(Box.tracklet, Box.frame)
     for number, rows in groupby(connection.execute(query).all(), key=lambda row: row.tracklet):
-        table = np.array([row[1:] for row in rows], np.float64)
-        yield number, Path(table[:, 0].astype(np.int64), table[:, 1:])
+        boxes = [tuple(row) for row in rows]
+        times = np.array([box[1:3] for box in boxes], np.int64)
+        yield number, Path(times[:, 0], times[:, 1], np.array([box[3:] for box in boxes], np.float64))
 
 
 def stored_tracklet(row: Any, crops: Sequence[Any]) -> StoredTracklet:

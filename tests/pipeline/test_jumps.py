@@ -31,7 +31,7 @@ def test_one_person_stays_whole_whatever_the_order_of_the_crops() -> None:
 
 def test_a_jump_is_cut_where_the_track_was_lost() -> None:
     first, second = pieces(seen({3: ANNA, 8: ANNA, 33: BORIS, 36: BORIS}, lost=(12, 20)))
-    assert first.tracklet.frames.tolist() == list(range(12))  # where it was lost it shows nobody
+    assert first.tracklet.frames.tolist() == list(range(20))
     assert second.tracklet.frames.tolist() == list(range(20, 40))
     assert [crop.frame for crop in second.tracklet.crops] == [33, 36]
 
