@@ -54,9 +54,13 @@ class Evidence:
         return [int(rank) for rank in np.argsort(order)]
 
     def walks(self, members: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Pairs of a person's tracklets that follow each other in time."""
+        """Pairs of a person's tracklets that follow each other in time; two boxes at once are no walk."""
         ordered = sorted(members, key=self.place.__getitem__)
-        return ((a, b) for a, b in pairwise(ordered) if self.clocks[a] == self.clocks[b])
+        return ((a, b) for a, b in pairwise(ordered) if self.clocks[a] == self.clocks[b] and self.leads(a, b))
+
+    def leads(self, a: int, b: int) -> bool:
+        """Whether the person went from one tracklet to the next: not if one camera has both at once."""
+        return self.cameras[a] != self.cameras[b] or bool(self.start_s[b] >= self.end_s[a])
 
     def walk(self, a: int, b: int) -> tuple[Hop, float]:
         """From where to where, and the time between, s."""

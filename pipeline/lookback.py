@@ -291,7 +291,8 @@ class LookBack:
 
     def learn_walk(self, a: StoredTracklet, b: StoredTracklet) -> None:
         """Remember how long an identity took from one tracklet to the next, where times can be compared."""
-        if self.clock(a) == self.clock(b) and track_of(a) != track_of(b):
+        at_once = a.camera == b.camera and b.start_ns < a.end_ns
+        if self.clock(a) == self.clock(b) and track_of(a) != track_of(b) and not at_once:
             self.transit.learn((a.camera, b.camera), (b.start_ns - a.end_ns) / 1e9)
 
     def clock(self, tracklet: StoredTracklet) -> int:

@@ -109,6 +109,11 @@ def test_walks_follow_time_and_stay_on_one_clock() -> None:
     assert list(walked(one, [[0, 1, 2]])) == [(("b", "a"), 4.0), (("a", "a"), 3.0)]
 
 
+def test_two_boxes_at_once_in_one_camera_are_no_walk() -> None:
+    one = evidence([[0.0] * 3] * 3, start_s=(5.0, 0.0, 5.5))
+    assert list(walked(one, [[0, 2], [1]])) == []
+
+
 def test_a_chain_is_the_sum_of_its_walks_whatever_was_asked_before() -> None:
     one, known = evidence([[0.0] * 3] * 3, start_s=(0.0, 9.0, 9000.0)), learnt([(("a", "b"), 8.0)] * 9)
     walks = Walks(one, known)
