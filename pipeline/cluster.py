@@ -20,9 +20,11 @@ TIME_LIMIT = 3.0
 """Times alone move the log-odds by no more."""
 ABSENT_S = 600.0
 """Who is not seen for so long has left the site."""
+ABSENCE = 2.0
+"""Least log-odds that who left does not come back."""
 RETURN = 3.0
 """Who looks like one of n people who left is that one, come back, at odds of this to n: of so many strangers
-some look alike. Chosen on held-out people of whom none, one in five or half come back."""
+some look alike. Both chosen on held-out people of whom none, one in five or half come back."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
 
 def absence(people: int) -> float:
     """Log-odds that who left the site is not who comes, one of so many: the more, the more are alike."""
-    return log(max(people, RETURN) / RETURN)
+    return max(ABSENCE, log(max(people, 1) / RETURN))
 
 
 def log_odds_of(probability: float) -> float:
