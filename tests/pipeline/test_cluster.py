@@ -63,9 +63,10 @@ def test_the_usual_walking_time_decides_between_people_who_look_alike(
 def test_who_was_long_gone_must_look_more_alike_the_more_people_are_known() -> None:
     cases = (
         (1.5, 60.0, 1000, True),
-        (1.5, 3600.0, 0, True),
-        (1.5, 3600.0, 30, False),
-        (3.0, 3600.0, 30, True),
+        (1.5, 3600.0, 0, False),
+        (3.0, 3600.0, 0, True),
+        (3.0, 3600.0, 90, False),
+        (4.0, 3600.0, 90, True),
     )
     for likely, gone_s, others, joined in cases:
         one = evidence([[0, likely], [likely, 0]], start_s=(0.0, gone_s), others=others)
