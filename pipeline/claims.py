@@ -89,11 +89,11 @@ def time_odds(row: int, mine: int, looks: NDArray[np.float64], ways: Sequence[Wa
 
 
 class Way:
-    """An identity's tracklets in order of time."""
+    """An identity's tracklets in order of time, without those that lie within others."""
 
     def __init__(self, walks: Walks, members: NDArray[np.intp]) -> None:
         self.walks, self.place = walks, walks.evidence.place
-        self.members = sorted(members.tolist(), key=self.place.__getitem__)
+        self.members = walks.evidence.outer(members.tolist())
         self.places = [self.place[row] for row in self.members]
 
     def gain(self, row: int) -> float:

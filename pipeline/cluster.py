@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import inf, log
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ class Evidence:
     others: int = 0
     """People who are known besides those of these tracklets, who are the most alike of all."""
     crops: Sequence[int] = ()
-    """(T,) of each tracklet; left out: as many of each."""
+    """(T,) of each tracklet, 0 where it shows nothing; left out: as many of each."""
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
@@ -58,8 +58,19 @@ class Evidence:
 
     def walks(self, members: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Pairs of a person's tracklets that follow each other in time; two boxes at once are no walk."""
-        ordered = sorted(members, key=self.place.__getitem__)
-        return ((a, b) for a, b in pairwise(ordered) if self.clocks[a] == self.clocks[b] and self.leads(a, b))
+        followed = pairwise(self.outer(members))
+        return ((a, b) for a, b in followed if self.clocks[a] == self.clocks[b] and self.leads(a, b))
+
+    def outer(self, members: Iterable[int]) -> list[int]:
+        """The tracklets in order of clock and time, without those that lie within one of the same camera."""
+        kept: list[int] = []
+        last: dict[tuple[int, str], int] = {}
+        for row in sorted(members, key=self.place.__getitem__):
+            before = last.get((self.clocks[row], self.cameras[row]))
+            if before is None or self.end_s[row] > self.end_s[before]:
+                kept.append(row)
+                last[self.clocks[row], self.cameras[row]] = row
+        return kept
 
     def leads(self, a: int, b: int) -> bool:
         """Whether the person went from one tracklet to the next: not if one camera has both at once."""
@@ -73,13 +84,13 @@ class Evidence:
 class Walks:
     """What walks between tracklets speak for, each computed once: most are asked for often."""
 
-    def __init__(self, evidence: Evidence, transit: Transit, absence: float = inf) -> None:
+    def __init__(self, evidence: Evidence, transit: Transit, absence: float = ABSENCE) -> None:
         """Nothing is computed yet.
 
         Args:
             evidence: of the tracklets.
             transit: what is known of walking times.
-            absence: log-odds that who left the site does not come back; infinite: nobody does.
+            absence: log-odds that who left the site does not come back.
         """
         self.evidence, self.transit, self.absence = evidence, transit, absence
         self.known: dict[tuple[int, int], Chain] = {}
@@ -177,8 +188,8 @@ class Clustering:
 def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
     """Groups of tracklets, each one person.
 
-    The first pass goes by looks and the times known before, as if nobody ever came back: it shows the walks
-    and how many people there are. The second one goes by all of that.
+    The first pass goes by looks and the times known before, as on a small site: it shows the walks and how
+    many people there are. The second one goes by all of that.
 
     Args:
         evidence: of all of them.
@@ -186,9 +197,10 @@ def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
         before: transit times that are known before these tracklets are seen.
     """
     threshold = log_odds_of(probability)
-    stays = Clustering(Walks(evidence, before), threshold).merge_all()
-    transit = learnt(walked(evidence, stays), before)
-    walks = Walks(evidence, transit, absence(len(stays) + evidence.others))
+    groups = Clustering(Walks(evidence, before), threshold).merge_all()
+    known = sum(not evidence.crops or any(evidence.crops[row] for row in group) for group in groups)
+    transit = learnt(walked(evidence, groups), before)
+    walks = Walks(evidence, transit, absence(known + evidence.others))
     return Grouped(Clustering(walks, threshold).merge_all(), walks)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.boxes import iou
 from pipeline.constraints import Pair
-from pipeline.track import iou
 
 SAME_BODY = 0.5
 """Intersection over union from which on two boxes count as one object: what detectors are judged by."""
@@ -30,50 +30,82 @@ class Path(NamedTuple):
     boxes: NDArray[np.float64]  # (N, 4) xyxy, px
 
 
-class Doubles:
-    """Which pairs of tracklets of one recording may be one person although both are there at once.
+class Meeting(NamedTuple):
+    """Two tracklets of one recording in the frames that have both."""
 
-    Every pair is decided once.
-    """
+    frames: int
+    together: int
+    """In so many of them their boxes lie on each other."""
+    first_ns: int
+    last_ns: int
+    begins: bool
+    """They do in the first of them."""
+    ends: bool
+    """They do in the last."""
+
+
+class Doubles:
+    """How tracklets that are in a recording at once met, each pair looked at once."""
 
     def __init__(self, read: Callable[[Sequence[int]], Mapping[int, Path]]) -> None:
-        """Nothing is decided yet; `read` gives the boxes of tracklets."""
+        """Nothing is known yet; `read` gives the boxes of tracklets."""
         self.read = read
-        self.decided: dict[Pair, bool] = {}
+        self.met: dict[Pair, Meeting | None] = {}
+        """None: no frame has both."""
 
-    def among(self, pairs: Collection[Pair]) -> set[Pair]:
-        """Those of some pairs that lie on each other; of others nothing is remembered."""
-        known = {pair: self.decided[pair] for pair in pairs if pair in self.decided}
-        for (a, b), paths in self.walked(sorted(set(pairs) - known.keys())):
-            known[a, b] = a in paths and b in paths and lie_on_each_other(paths[a], paths[b])
-        self.decided = known
-        return {pair for pair, double in known.items() if double}
+    def meetings(self, pairs: Sequence[Pair]) -> dict[Pair, Meeting | None]:
+        """How each of these pairs met; of others nothing is remembered."""
+        for _ in self.computed(pairs):
+            pass
+        self.met = {pair: self.met[pair] for pair in pairs}
+        return self.met
 
-    def walked(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Mapping[int, Path]]]:
-        """Each pair with the boxes of both; pairs near each other in the list share what is read."""
+    def computed(self, pairs: Sequence[Pair]) -> Iterator[None]:
+        """Look at those of the pairs that are new, with a pause now and then.
+
+        Pairs that are near each other in their order share what is read.
+        """
         paths: dict[int, Path] = {}
-        for first in range(0, len(pairs), READ_AT_ONCE):
-            page = pairs[first : first + READ_AT_ONCE]
+        fresh = sorted(set(pairs) - self.met.keys())
+        for first in range(0, len(fresh), READ_AT_ONCE):
+            page = fresh[first : first + READ_AT_ONCE]
             wanted = {tracklet for pair in page for tracklet in pair}
             if len(paths) > PATHS_KEPT:
                 paths = {tracklet: paths[tracklet] for tracklet in wanted & paths.keys()}
             paths.update(self.read(sorted(wanted - paths.keys())))
-            yield from ((pair, paths) for pair in page)
+            for a, b in page:
+                self.met[a, b] = meeting(paths[a], paths[b]) if a in paths and b in paths else None
+            yield
 
 
-def lie_on_each_other(a: Path, b: Path) -> bool:
-    """Whether half of the boxes that two tracklets have in the same frames overlap by SAME_BODY.
-
-    Where these are within HAND_OVER_S, it is enough that the first or the last of them do.
-    """
+def meeting(a: Path, b: Path) -> Meeting | None:
+    """How two tracklets met."""
     _, mine, theirs = np.intersect1d(a.frames, b.frames, assume_unique=True, return_indices=True)
     if not len(mine):
-        return False
-    overlaps = iou(a.boxes[mine], b.boxes[theirs])
-    brief = (a.times_ns[mine[-1]] - a.times_ns[mine[0]]) / 1e9 < HAND_OVER_S
-    return bool(np.median(overlaps) >= SAME_BODY or (brief and overlaps[[0, -1]].max() >= SAME_BODY))
+        return None
+    close = iou(a.boxes[mine], b.boxes[theirs]) >= SAME_BODY
+    first_ns, last_ns = (int(a.times_ns[mine[end]]) for end in (0, -1))
+    return Meeting(len(mine), int(close.sum()), first_ns, last_ns, bool(close[0]), bool(close[-1]))
+
+
+def one_body(met: Sequence[Meeting], complete_ns: int | None) -> bool:
+    """Whether two tracks may be one person all the same, from the meetings of their parts.
+
+    Their boxes lie on each other in half of the frames that have both. Where these frames are over within
+    HAND_OVER_S, it is enough that they do in the first or the last of them.
+
+    Args:
+        met: one or more.
+        complete_ns: before this time no part of a track is missing; None: none is at all.
+    """
+    if 2 * sum(one.together for one in met) >= sum(one.frames for one in met):
+        return True
+    first, last = min(met, key=lambda one: one.first_ns), max(met, key=lambda one: one.last_ns)
+    over = complete_ns is None or last.last_ns < complete_ns
+    brief = over and (last.last_ns - first.first_ns) / 1e9 < HAND_OVER_S
+    return brief and (first.begins or last.ends)
 
 
 def nowhere(_: Sequence[int]) -> dict[int, Path]:
-    """The boxes of tracklets that have none: no two lie on each other."""
+    """The boxes of tracklets that have none: none ever met."""
     return {}

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cluster import Evidence
-from pipeline.constraints import ordered
-from pipeline.doubles import Doubles
+from pipeline.constraints import Pair, ordered
+from pipeline.doubles import Doubles, one_body
 from pipeline.match import Place
 from pipeline.rows import StoredTracklet
 from pipeline.site import Site
@@ -29,6 +29,7 @@ def gather(
     shown: Shown | None = None,
     pairs: FprPairs | None = None,
     others: int = 0,
+    complete_ns: int | None = None,
 ) -> Evidence:
     """All that is known about these tracklets.
 
@@ -39,9 +40,10 @@ def gather(
         shown: how they look, where that was asked for before.
         pairs: keeps FPR distances from one call to the next.
         others: people who are known besides.
+        complete_ns: before this time no part of a track is missing; None: none is at all.
     """
     rows = {tracklet.id: row for row, tracklet in enumerate(tracklets)}
-    cannot = conflicts(tracklets, site)
+    cannot = conflicts(tracklets, site, complete_ns)
     must = [(rows[a], rows[b]) for a, b in sorted(site.said.must) if a in rows and b in rows]
     for a, b in site.said.cannot:
         if a in rows and b in rows:
@@ -58,7 +60,7 @@ def gather(
         cameras=[t.camera for t in tracklets],
         clocks=[0 if site.places[t.key.recording].clock_known else t.key.recording for t in tracklets],
         others=others,
-        crops=[len(t.crops) for t in tracklets],
+        crops=[len(t.crops) if t.model == site.model else 0 for t in tracklets],
     )
 
 
@@ -101,19 +103,18 @@ def looks_of(count: int, shown: Shown, site: Site, pairs: FprPairs) -> NDArray[n
     return odds
 
 
-def prepare(shown: Shown, site: Site, pairs: FprPairs) -> Iterator[None]:
+def prepare(tracklets: Sequence[StoredTracklet], shown: Shown, site: Site, pairs: FprPairs) -> Iterator[None]:
     """Do most of the work of `gather` with the same arguments, with a pause now and then."""
+    yield from site.doubles.computed(list(pairs_at(tracklets, at_once(tracklets))))
     if shown.looks:
         yield from computed_ahead(shown.looks, site.calibration, pairs)
 
 
-def conflicts(tracklets: Sequence[StoredTracklet], site: Site) -> NDArray[np.bool_]:
+def conflicts(tracklets: Sequence[StoredTracklet], site: Site, complete_ns: int | None) -> NDArray[np.bool_]:
     """(T, T) whether one person would have to be in two places, or twice in one frame."""
     start = np.array([t.start_ns for t in tracklets], np.int64)
     end = np.array([t.end_ns for t in tracklets], np.int64)
     recording = np.array([t.key.recording for t in tracklets], np.int64)
-    twice = (start[:, None] <= end) & (start <= end[:, None]) & (recording[:, None] == recording)
-    twice &= ~same_track(tracklets)
     slack = round(site.settings.clock_tolerance_s * 1e9)
     meanwhile = (start[:, None] + slack < end) & (start + slack < end[:, None])
     numbers = np.unique(recording)
@@ -122,20 +123,45 @@ def conflicts(tracklets: Sequence[StoredTracklet], site: Site) -> NDArray[np.boo
     place = np.searchsorted(numbers, recording)
     elsewhere = meanwhile & apart.reshape(len(numbers), len(numbers))[place[:, None], place]
     elsewhere &= recording[:, None] != recording
-    return np.asarray(elsewhere | (twice & ~doubled(tracklets, twice, site.doubles)))
+    twice = at_once(tracklets)
+    return np.asarray(elsewhere | (twice & ~doubled(tracklets, twice, site.doubles, complete_ns)))
+
+
+def at_once(tracklets: Sequence[StoredTracklet]) -> NDArray[np.bool_]:
+    """(T, T) whether two of different tracks are in one recording at the same time."""
+    start = np.array([t.start_ns for t in tracklets], np.int64)
+    end = np.array([t.end_ns for t in tracklets], np.int64)
+    recording = np.array([t.key.recording for t in tracklets], np.int64)
+    meanwhile = (start[:, None] <= end) & (start <= end[:, None])
+    return np.asarray(meanwhile & (recording[:, None] == recording) & ~same_track(tracklets))
+
+
+def pairs_at(tracklets: Sequence[StoredTracklet], twice: NDArray[np.bool_]) -> dict[Pair, tuple[int, int]]:
+    """Rows of the pairs of a symmetric (T, T) mask, by their numbers."""
+    return {
+        ordered(tracklets[a].id, tracklets[b].id): (a, b) for a, b in np.argwhere(np.triu(twice)).tolist()
+    }
 
 
 def doubled(
-    tracklets: Sequence[StoredTracklet], twice: NDArray[np.bool_], doubles: Doubles
+    tracklets: Sequence[StoredTracklet],
+    twice: NDArray[np.bool_],
+    doubles: Doubles,
+    complete_ns: int | None,
 ) -> NDArray[np.bool_]:
-    """(T, T) which of the pairs that are `twice` in a frame have their boxes on one body."""
-    rows = {
-        ordered(tracklets[a].id, tracklets[b].id): (a, b) for a, b in np.argwhere(np.triu(twice)).tolist()
-    }
+    """(T, T) which of the pairs that are at once may be one body; decided for whole tracks."""
+    rows = pairs_at(tracklets, twice)
+    met = doubles.meetings(list(rows))
+    names = [(t.key.recording, t.key.track) for t in tracklets]
+    tracks: defaultdict[tuple[tuple[int, int], ...], list[Pair]] = defaultdict(list)
+    for pair, (a, b) in rows.items():
+        tracks[tuple(sorted((names[a], names[b])))].append(pair)
     found = np.zeros_like(twice)
-    for pair in doubles.among(rows):
-        a, b = rows[pair]
-        found[a, b] = found[b, a] = True
+    for pairs in tracks.values():
+        seen = [one for one in map(met.__getitem__, pairs) if one]
+        if seen and one_body(seen, complete_ns):
+            for a, b in map(rows.__getitem__, pairs):
+                found[a, b] = found[b, a] = True
     return found
 
 

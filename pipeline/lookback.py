@@ -165,7 +165,8 @@ class LookBack:
         beside, recent = self.companions(), list(self.recent.values())
         rows = [*beside.values(), *recent]
         shown = shown_by(rows, self.site, settled=len(beside))
-        return Look(now_ns + TAKES_NS, beside, rows, shown, prepare(shown, self.site, self.pairs))
+        thinking = prepare(rows, shown, self.site, self.pairs)
+        return Look(now_ns + TAKES_NS, beside, rows, shown, thinking)
 
     def answer(self, look: Look) -> Steps[dict[int, Sighting]]:
         """The claims that say something else than before, now that a look is to be answered."""
@@ -174,8 +175,15 @@ class LookBack:
                 return {}
             yield
         fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
-        others = len(self.settled.keys() - fixed.values())
-        evidence = gather(rows, self.site, fixed=fixed, shown=look.shown, pairs=self.pairs, others=others)
+        evidence = gather(
+            rows,
+            self.site,
+            fixed=fixed,
+            shown=look.shown,
+            pairs=self.pairs,
+            others=len({name for name, one in self.settled.items() if one.newest} - set(fixed.values())),
+            complete_ns=look.answer_ns - TAKES_NS - self.matcher.part_ns,
+        )
         grouped = people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in grouped.groups], fixed)
         said = claims(rows, names, grouped.walks, self.site.settings, settled=settled)
@@ -279,15 +287,24 @@ class LookBack:
         look = mean_vector(crops) if crops else np.zeros(1)
         one = self.settled.setdefault(identity, Settled(np.zeros_like(look)))
         self.tracks[track_of(tracklet)] = identity
-        if one.last is not None:
-            self.learn_walk(one.last, tracklet)
-        one.last = msgspec.structs.replace(tracklet, crops=())
+        if not self.covered(tracklet, identity):
+            if one.last is not None:
+                self.learn_walk(one.last, tracklet)
+            one.last = msgspec.structs.replace(tracklet, crops=())
         if crops:
             one.looks = one.looks + look
             one.newest.pop(tracklet.camera, None)
             one.newest[tracklet.camera] = tracklet.id
             for camera in list(one.newest)[:-KEPT]:
                 del one.newest[camera]
+
+    def covered(self, tracklet: StoredTracklet, identity: int) -> bool:
+        """Whether it lies within a recent one of the same identity and camera: a second box on one body."""
+        return any(
+            other.start_ns <= tracklet.start_ns and tracklet.end_ns <= other.end_ns
+            for number, other in self.recent.items()
+            if other.camera == tracklet.camera and self.said[number].identity == identity
+        )
 
     def learn_walk(self, a: StoredTracklet, b: StoredTracklet) -> None:
         """Remember how long an identity took from one tracklet to the next, where times can be compared."""

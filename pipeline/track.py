@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.boxes import iou
 from pipeline.config import TrackerConfig
 
 # Lengths are in heights of the person (about 1.7 m), so that near and far people obey the same numbers.
@@ -386,15 +387,3 @@ def xyxy(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 def widened(boxes: NDArray[np.float64], margin: NDArray[np.float64]) -> NDArray[np.float64]:
     """(..., 4) xyxy of centre-size boxes grown by a (..., 2) margin in x and y on every side."""
     return xyxy(np.concatenate(np.broadcast_arrays(boxes[..., :2], boxes[..., 2:] + 2 * margin), axis=-1))
-
-
-def iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Intersection over union of xyxy boxes, broadcast over all axes but the last."""
-    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
-    shared = area(np.concatenate([low, np.maximum(low, high)], axis=-1))
-    return np.asarray(shared / np.maximum(area(first) + area(second) - shared, 1e-9))
-
-
-def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(...,) of (..., 4) xyxy boxes."""
-    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]), np.float64)

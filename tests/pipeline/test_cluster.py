@@ -115,6 +115,24 @@ def test_two_boxes_at_once_in_one_camera_are_no_walk() -> None:
     assert list(walked(one, [[0, 2], [1]])) == []
 
 
+def test_a_box_within_a_longer_stay_leaves_the_walk_from_it_as_it_was() -> None:
+    odds, cameras = np.zeros((3, 3)), ["a", "a", "b"]
+    start, end = np.array([0.0, 1.0, 15.0]), np.array([10.0, 2.0, 16.0])
+    one = Evidence(odds, odds > 0, [], start, end, cameras, [0, 0, 0])
+    assert list(one.walks([0, 1, 2])) == list(one.walks([0, 2])) == [(0, 2)]
+
+
+def test_regulars_are_one_person_each_and_what_shows_nothing_is_nobody() -> None:
+    """Ten people on twenty days, and two hundred tracklets without a crop."""
+    who = np.array([*np.tile(np.arange(10), 20), *range(100, 300)])
+    odds = np.where(who[:, None] == who, 3.5, -5.0)
+    odds[200:] = odds[:, 200:] = -20.0
+    start = tuple(3600.0 * np.arange(len(who)))
+    one = evidence(odds.tolist(), start_s=start, crops=(*[4] * 200, *[0] * 200))
+    groups = people(one, 0.5, Transit()).groups
+    assert sorted(len(group) for group in groups) == [*[1] * 200, *[20] * 10]
+
+
 def test_a_chain_is_the_sum_of_its_walks_whatever_was_asked_before() -> None:
     one, known = evidence([[0.0] * 3] * 3, start_s=(0.0, 9.0, 9000.0)), learnt([(("a", "b"), 8.0)] * 9)
     walks = Walks(one, known)

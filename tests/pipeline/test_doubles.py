@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.doubles import Doubles, Path, lie_on_each_other
+from pipeline.doubles import Doubles, Path, meeting, one_body
 
 
 def path(first: int, *lefts: float) -> Path:
@@ -32,10 +32,20 @@ def path(first: int, *lefts: float) -> Path:
 def test_boxes_of_one_body_lie_on_each_other_most_of_the_time_or_where_they_change_hands(
     other: Path, double: bool
 ) -> None:
-    assert lie_on_each_other(path(0, *[0] * 9), other) == double
+    met = meeting(path(0, *[0] * 9), other)
+    assert (met is not None and one_body([met], None)) == double
 
 
-def test_a_pair_is_decided_once_and_forgotten_when_it_is_not_asked_for() -> None:
+def test_parts_are_judged_together_and_a_track_that_may_go_on_does_not_hand_over() -> None:
+    near, apart = path(0, 0, 0), path(2, *[90] * 8)
+    first, rest = meeting(path(0, 0, 0), near), meeting(path(2, *[0] * 8), apart)
+    assert first and rest
+    assert one_body([first], None) and not one_body([rest, first], None)
+    brief = meeting(path(0, 0, 0, 0), path(0, 0, 15, 15))
+    assert brief and one_body([brief], 10**9) and not one_body([brief], brief.last_ns)
+
+
+def test_a_pair_is_looked_at_once_and_forgotten_when_it_is_not_asked_for() -> None:
     asked: list[int] = []
     there = {1: path(0, 0, 0), 2: path(0, 1, 1), 3: path(0, 50, 50)}
 
@@ -44,7 +54,8 @@ def test_a_pair_is_decided_once_and_forgotten_when_it_is_not_asked_for() -> None
         return {number: there[number] for number in ids if number in there}
 
     doubles = Doubles(read)
-    assert doubles.among({(1, 2), (1, 3), (2, 9)}) == {(1, 2)}
+    met = doubles.meetings([(1, 2), (1, 3), (2, 9)])
+    assert [met[pair] and met[pair].together for pair in ((1, 2), (1, 3), (2, 9))] == [2, 0, None]
     assert sorted(asked) == [1, 2, 3, 9]
-    assert doubles.among({(1, 2)}) == {(1, 2)} and len(asked) == 4
-    assert doubles.decided.keys() == {(1, 2)}
+    assert doubles.meetings([(1, 2)]).keys() == {(1, 2)} and len(asked) == 4
+    assert doubles.met.keys() == {(1, 2)}

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.boxes import iou
 from pipeline.config import TrackerConfig
-from pipeline.track import Tracker, assign, colours_of, iou
+from pipeline.track import Tracker, assign, colours_of
 
 Boxes = NDArray[np.float32]
 SECOND_NS = 1_000_000_000

@@ -1,0 +1,18 @@
+"""Boxes in a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Intersection over union of xyxy boxes, broadcast over all axes but the last."""
+    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    shared = area(np.concatenate([low, np.maximum(low, high)], axis=-1))
+    return np.asarray(shared / np.maximum(area(first) + area(second) - shared, 1e-9))
+
+
+def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(...,) of (..., 4) xyxy boxes."""
+    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]), np.float64)
