@@ -9,9 +9,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from pipeline.boxes import first_in_frame
 from pipeline.corrections import constraints, corrections
 from pipeline.database import StoreError
-from pipeline.evaluate.found import Found, first_in_frame, read_found
+from pipeline.evaluate.found import Found, read_found
 from pipeline.evaluate.labels import Mask
 from pipeline.export import ExportWriteError, replaced_folder
 from pipeline.store import Store
@@ -71,10 +72,14 @@ def annotate(store: Store, out: Path, *, trust: Trust = "confirmed") -> Annotate
 
 
 def trusted(found: Found, spoken_of: set[int], trust: Trust) -> Mask:
-    """(B,) whether a box is truth: the first of somebody in its frame, spoken of if that is asked for."""
-    keys = np.stack([found.tracks.frames, found.identities], axis=1)
-    claimed = (found.identities > 0) & first_in_frame(keys)
-    return claimed if trust == "everything" else claimed & np.isin(found.tracklets, list(spoken_of))
+    """(B,) whether a box is truth: the surest of somebody in its frame; if asked for, of those spoken of."""
+    counts = found.identities > 0
+    if trust != "everything":
+        counts &= np.isin(found.tracklets, list(spoken_of))
+    rows = np.flatnonzero(counts)
+    keys = np.stack([found.tracks.frames[rows], found.identities[rows]], axis=1)
+    counts[rows[~first_in_frame(keys)]] = False
+    return counts
 
 
 def mot_lines(found: Found, unsure: set[int]) -> Sequence[str]:

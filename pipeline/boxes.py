@@ -16,3 +16,10 @@ def iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np
 def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
     """(...,) of (..., 4) xyxy boxes."""
     return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]), np.float64)
+
+
+def first_in_frame(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(B,) whether a box is the first of its (frame, track or person); keys (B, 2)."""
+    first = np.zeros(len(keys), np.bool_)
+    first[np.unique(keys, axis=0, return_index=True)[1]] = True
+    return first

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
+from pipeline.boxes import first_in_frame
 from pipeline.config import CameraConfig
 from pipeline.drawing import Label
 from pipeline.query import chosen
@@ -84,7 +85,10 @@ def settings(config: Any, camera: str, source: str) -> CameraConfig:
 def frame_labels(
     store: Store, recording: int, people: Sequence[int] | None, *, version: int | None = None
 ) -> FrameLabels:
-    """Who is where in a recording by an identity version; people None: everybody, unlinked ones too."""
+    """Who is where in a recording by an identity version; people None: everybody, unlinked ones too.
+
+    Of two boxes of one person in a frame the surer one.
+    """
     claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == chosen(store, version))
     place = (Box.frame, Box.x1, Box.y1, Box.x2, Box.y2)
     query = select(*place, SightingRow.identity, SightingRow.state)
@@ -93,12 +97,15 @@ def frame_labels(
     if people is not None:
         query = query.where(SightingRow.identity.in_(people))
     with store.reading() as connection:
-        rows = connection.execute(query.order_by(Box.frame, Box.tracklet)).all()
+        rows = connection.execute(query.order_by(Box.frame, Box.confidence.desc(), Box.tracklet)).all()
+    shown = np.array([row.identity or 0 for row in rows], np.int64)
+    frames = np.array([row.frame for row in rows], np.int64)
+    kept = (shown == 0) | first_in_frame(np.stack([frames, shown], axis=1))
     return FrameLabels(
-        frames=np.array([row.frame for row in rows], np.int64),
-        boxes=np.array([row[1:5] for row in rows], np.float32).reshape(-1, 4),
-        people=np.array([row.identity or 0 for row in rows], np.int64),
-        ambiguous=np.array([row.state == "ambiguous" for row in rows], np.bool_),
+        frames=frames[kept],
+        boxes=np.array([row[1:5] for row in rows], np.float32).reshape(-1, 4)[kept],
+        people=shown[kept],
+        ambiguous=np.array([row.state == "ambiguous" for row in rows], np.bool_)[kept],
     )
 
 

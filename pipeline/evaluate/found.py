@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import func, select
 
+from pipeline.boxes import first_in_frame
 from pipeline.evaluate.labels import Labels, Mask, Numbers
 from pipeline.query import chosen
 from pipeline.schema import Box, Camera, Recording, SightingRow, Tracklet
@@ -60,13 +61,14 @@ def read_found(store: Store, version: int | None = None) -> dict[str, Found]:
 
 
 def read_recording(store: Store, recording: int, version: int) -> Found:
-    """What was found in one recording, one box for each track and frame."""
+    """What was found in one recording, one box for each track and frame; in a frame the surest first."""
     claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == version)
     query = select(
         Box.frame, Tracklet.track, SightingRow.identity, Tracklet.id, Box.x1, Box.y1, Box.x2, Box.y2
     )
     query = query.join(Tracklet, Box.tracklet == Tracklet.id).outerjoin(SightingRow, claim)
-    query = query.where(Tracklet.recording == recording).order_by(Box.frame, Tracklet.track, Tracklet.part)
+    query = query.where(Tracklet.recording == recording)
+    query = query.order_by(Box.frame, Box.confidence.desc(), Tracklet.track, Tracklet.part)
     with store.reading() as connection:
         rows = [tuple(row) for row in connection.execute(query)]
     numbers = np.array([[frame, track, who or 0, part] for frame, track, who, part, *_ in rows], np.int64)
@@ -85,18 +87,21 @@ def first_tracklets(tracks: Numbers, tracklets: Numbers) -> Numbers:
     return np.asarray(lowest[track], np.int64)
 
 
-def first_in_frame(keys: Numbers) -> Mask:
-    """(B,) whether a box is the first of its (frame, track); keys (B, 2)."""
-    first = np.zeros(len(keys), np.bool_)
-    first[np.unique(keys, axis=0, return_index=True)[1]] = True
-    return first
-
-
 def one_box_each(labels: Labels) -> Labels:
-    """The labels, in which an id that is twice in a frame keeps its first box; the others get new ids."""
-    first = first_in_frame(np.stack([labels.frames, labels.ids], axis=1))
-    fresh = labels.ids.min(initial=0) - 1 - np.arange(len(labels))
-    return labels.named(np.where(first, labels.ids, fresh))
+    """The labels, in which an id that is twice in a frame keeps its first box.
+
+    The second boxes of an id get a new one together, the third ones another.
+    """
+    _, key = np.unique(np.stack([labels.frames, labels.ids], axis=1), axis=0, return_inverse=True)
+    order = np.argsort(key, kind="stable")
+    place = np.arange(len(key)) - np.searchsorted(key[order], key[order])
+    nth = np.zeros(len(key), np.int64)
+    nth[order] = place
+    more = nth > 0
+    ids = labels.ids.copy()
+    _, fresh = np.unique(np.stack([ids, nth], axis=1)[more], axis=0, return_inverse=True)
+    ids[more] = labels.ids.min(initial=0) - 1 - fresh
+    return labels.named(ids)
 
 
 def read_claims(store: Store, version: int | None = None) -> dict[int, Claim]:
