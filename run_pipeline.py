@@ -346,7 +346,12 @@ def demo(
     """The whole pipeline on a two-camera scene with known truth, made on the spot: truth against found."""
     from pipeline.demo.demo import run_demo
 
-    raise typer.Exit(run_demo(out_path, console=out))
+    try:
+        out_path.mkdir(parents=True, exist_ok=True)
+        code = run_demo(out_path, console=out)
+    except OSError as error:
+        fail(f"{error.filename or out_path}: {error.strerror or error}")
+    raise typer.Exit(code)
 
 
 def read_config(sources: list[str]) -> Config:

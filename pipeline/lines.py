@@ -27,18 +27,13 @@ def person_row(person: Person) -> list[Text]:
         certainty.append(f", {ambiguous} ambiguous", style="yellow")
     return [
         Text(f"P{person.person}", style="bold"),
-        Text(cameras_text(person.cameras, person.clock_known)),
+        Text(", ".join(person.cameras)),
         Text(time_text(person.first_ns, clock_known=person.clock_known)),
         Text(end_text(person.first_ns, person.last_ns, clock_known=person.clock_known)),
         Text(span_text(person.seen_s), justify="right"),
         Text(str(person.tracklets), justify="right"),
         certainty,
     ]
-
-
-def cameras_text(cameras: Sequence[str], clock_known: bool) -> str:
-    """Cameras in order of first sight; without clocks, a mere list."""
-    return (" > " if clock_known else ", ").join(cameras)
 
 
 def sighted_row(seen: Sighted) -> list[Text]:
@@ -123,7 +118,7 @@ def found_row(found: Found) -> list[Text]:
         Text(f"P{found.person}", style="bold"),
         Text(f"{found.probability:.0%}", justify="right"),
         Text(f"{found.distance:.3f}", justify="right"),
-        Text(cameras_text(found.cameras, found.clock_known)),
+        Text(", ".join(found.cameras)),
         Text(time_text(found.first_ns, clock_known=found.clock_known)),
         Text(end_text(found.first_ns, found.last_ns, clock_known=found.clock_known)),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -65,16 +66,21 @@ class Reviewed(msgspec.Struct, frozen=True):
 def questions(store: Store, *, below: float = 0.0) -> list[Question]:
     """Links to review in the newest version, the most doubtful first: ambiguous ones nobody has settled.
 
+    Nothing is asked of tracklets that can be compared with nobody: all of one person's, without a runner-up.
+
     Args:
         store: any open store.
         below: also those linked with a stated probability below it.
     """
     parts: dict[tuple[int, int, int], list[Sighted]] = {}
+    held: defaultdict[int, set[int]] = defaultdict(set)
     for seen in tracks(store):
         if seen.person is not None:
+            held[seen.person].add(seen.tracklet)
             parts.setdefault((seen.recording, seen.track, seen.person), []).append(seen)
     passed = {c.sides[1] for c in corrections(store) if c.kind == "unsure" and not c.undone}
     found = [question(group) for group in parts.values() if any(doubtful(seen, below) for seen in group)]
+    found = [q for q in found if held[q.person] - set(q.tracklets) or held.get(q.runner_up or 0)]
     return sorted((q for q in found if q.tracklets not in passed), key=lambda q: (q.doubt, q.tracklets))
 
 
@@ -132,10 +138,11 @@ class Review:
         return Reviewed(asked=asked, open=left, version=self.version, **counts)
 
     def put(self, one: Question) -> Reply:
-        """Ask whether it is the person it is filed under; if not, whether it is the runner-up."""
-        reply = self.ask_about(one, one.person, one.probability)
+        """Ask whether it is the person it is filed under, if more is held of that one; then the runner-up."""
+        alone = not self.others(one, one.person)
+        reply = "different" if alone else self.ask_about(one, one.person, one.probability)
         if reply == "different":
-            elsewhere = msgspec.structs.replace(one, person=self.parted(one))
+            elsewhere = one if alone else msgspec.structs.replace(one, person=self.parted(one))
             second = one.runner_up
             if second is not None and self.others(elsewhere, second):
                 reply = self.ask_about(elsewhere, second, one.runner_up_probability)

@@ -23,9 +23,11 @@ from pipeline.processes import run_processes
 from pipeline.progress import RunDisplay
 from pipeline.recluster import TooManyTracklets, recluster
 from pipeline.relink import relink
+from pipeline.removal import FINISHED
 from pipeline.sources import SourceError, open_source, source_fingerprint
 from pipeline.status import StatusBoard
 from pipeline.store import Store, open_store
+from pipeline.times import iso
 from reid.network.weights import WeightsError, read_notes
 
 
@@ -134,6 +136,10 @@ def prepare(
             failed[camera.name] = str(error)
             console.print(f"{camera.name}: {error}", style="bold red", markup=False, highlight=False)
             continue
+        if told := started_otherwise(store, camera, fingerprint):
+            failed[camera.name] = told
+            console.print(f"{camera.name}: {told}", style="bold red", markup=False, highlight=False)
+            continue
         row = store.camera_id(camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
         earlier = store.find_recording(row, fingerprint) if fingerprint else None
         if earlier and earlier.finished:
@@ -151,6 +157,25 @@ def prepare(
         )
         jobs.append(CameraJob(camera, recording))
     return jobs, tuple(skipped), failed
+
+
+def started_otherwise(store: Store, camera: CameraConfig, fingerprint: str | None) -> str | None:
+    """What is wrong where the database holds other start times of a camera than the configuration; or None.
+
+    A camera's times are all UTC, or all counted from the starts of its recordings.
+    """
+    dated = camera.live or camera.start_ns != 0
+    for held in store.starts(camera.name):
+        same = held.fingerprint is not None and held.fingerprint == fingerprint
+        if same and held.state not in FINISHED:
+            continue  # it is read again anyway
+        if (held.start_ns != 0) != dated or (same and held.start_ns != camera.start_ns):
+            before = f"start {iso(held.start_ns)}" if held.start_ns else "no start time"
+            now = (
+                f"start {iso(camera.start_ns)}" if camera.start_ns else "none" if not camera.live else "live"
+            )
+            return f"the database holds it with {before}, now it is {now}: --fresh reads it again"
+    return None
 
 
 def forget_earlier(store: Store, camera: CameraConfig, console: Console) -> None:

@@ -75,6 +75,15 @@ class StoredRecording(msgspec.Struct, frozen=True):
         return self.state in FINISHED
 
 
+class StoredStart(msgspec.Struct, frozen=True):
+    """When a recording began."""
+
+    fingerprint: str | None
+    state: str
+    start_ns: int
+    """0 where that is unknown."""
+
+
 class LinkedTracklet(msgspec.Struct, frozen=True):
     """A tracklet and the claim about it."""
 
@@ -171,6 +180,12 @@ class Store(Database):
         with self.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else StoredRecording(*row)
+
+    def starts(self, camera: str) -> list[StoredStart]:
+        """When each recording of a camera began."""
+        query = select(Recording.fingerprint, Recording.state, Recording.start_ns).join(Camera)
+        with self.reading() as connection:
+            return [StoredStart(*row) for row in connection.execute(query.where(Camera.name == camera))]
 
     def start_recording(
         self, *, run: int, camera: int, source: str, fingerprint: str | None, start_ns: int

@@ -32,6 +32,12 @@ def test_an_error_is_one_line_however_long(tmp_path: Path) -> None:
     assert answer.stderr.count("\n") == 1 and "no such database" in answer.stderr
 
 
+def test_a_demo_in_a_file_instead_of_a_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    answer = call("demo", "--out", tmp_path / "notes.txt")
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1 and "notes.txt" in answer.stderr
+
+
 def test_a_query_does_not_load_the_network(tmp_path: Path) -> None:
     arguments = ["query", "people", "--db", str(fill(tmp_path / "a.db"))]
     code = (

@@ -11,6 +11,7 @@ import cv2
 import pytest
 
 from pipeline.corrections import constraints, corrections
+from pipeline.match import Sighting
 from pipeline.query import tracks
 from pipeline.review import Reply, Review, Reviewed, questions
 from pipeline.sheets import RenderError
@@ -37,6 +38,11 @@ def person_of(store: Store, tracklet: int) -> tuple[int | None, str | None]:
     return seen.person, seen.state
 
 
+def in_company(store: Store) -> None:
+    """File another tracklet under P3, who is tracklet 5 alone."""
+    store.add_sightings(store.current_version() or 0, [Sighting(2, 3, "linked", probability=0.99)])
+
+
 def review(store: Store, tmp_path: Path, *said: Reply, below: float = 0.0) -> tuple[Reviewed, list[str]]:
     ask, asked = replies(*said)
     return Review(store, tmp_path / "pictures", ask).go_through(below), asked
@@ -55,6 +61,7 @@ def test_links_below_a_probability_are_asked_about_the_most_doubtful_first(tmp_p
 
 def test_same_settles_the_link(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        in_company(store)
         done, asked = review(store, tmp_path, "same", below=0.8)
         assert asked[0] == "gate t5: is this P3 (55%)?"
         assert person_of(store, 5) == (3, "linked")
@@ -63,18 +70,29 @@ def test_same_settles_the_link(tmp_path: Path) -> None:
 
 def test_different_asks_about_the_runner_up_who_gets_the_tracklet(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        in_company(store)
         done, asked = review(store, tmp_path, "different", "same")
         assert asked[1] == "gate t5: is this P1 (45%)?"
         assert person_of(store, 5) == (1, "linked")
-        assert constraints(store).must == {(1, 5), (1, 2), (1, 4), (1, 6)}
+        assert constraints(store).must == {(1, 5), (1, 4), (1, 6)}
         assert (done.different, done.same, done.open) == (1, 1, 0)
 
 
 def test_different_from_both_is_a_new_person(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        in_company(store)
         review(store, tmp_path, "different", "different")
         assert person_of(store, 5) == (4, "new")
         assert constraints(store).cannot == {(1, 5), (2, 5), (4, 5), (5, 6)}
+
+
+def test_who_is_all_there_is_of_somebody_is_not_compared_with_themselves(tmp_path: Path) -> None:
+    with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        done, asked = review(store, tmp_path, "different")
+        assert asked == ["gate t5: is this P1 (45%)?"] and (done.different, done.open) == (1, 0)
+        assert person_of(store, 5)[0] == 3 and not any(one.void for one in corrections(store))
+        store.add_sightings(done.version or 0, [Sighting(5, 3, "ambiguous", probability=0.2)])
+        assert questions(store) == []
 
 
 def test_not_sure_changes_nothing_and_is_not_asked_again(tmp_path: Path) -> None:
@@ -123,6 +141,6 @@ def test_the_command_takes_keys_and_ends_with_its_input(tmp_path: Path) -> None:
     undone = subprocess.run(
         [*command, "correct", "undo", *options], capture_output=True, text=True, check=True
     )
-    assert "undone: different 1, gate t5 is not P3" in undone.stdout
+    assert "undone: different 1, gate t5 is not P1" in undone.stdout
     history = subprocess.run([*command, "correct", "history", *options], capture_output=True, text=True)
     assert "undoes 1" in history.stdout

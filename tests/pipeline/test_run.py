@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -97,6 +98,26 @@ def test_a_finished_recording_is_skipped_under_any_name_of_its_file(
     assert report.exit_code == 0 and set(report.skipped) == {c.name for c in cameras}
     assert "in the database already" in console.file.getvalue()  # type: ignore[attr-defined]
     assert exported(database) == before
+
+
+@pytest.mark.parametrize("start", [None, datetime(2026, 1, 31, 9, tzinfo=UTC)])
+def test_another_start_of_what_was_read_is_refused_and_nothing_changes(
+    scene: Scene, done: Path, tmp_path: Path, start: datetime | None
+) -> None:
+    database = tmp_path / "out.db"
+    shutil.copy(done, database)
+    config, before = config_of(scene), exported(database)
+    moved = msgspec.structs.replace(config.cameras[0], start=start)
+    console = quiet()
+    report = read(
+        msgspec.structs.replace(config, cameras=(moved, config.cameras[1])), database, console=console
+    )
+    assert list(report.failed) == [moved.name] and report.skipped == (config.cameras[1].name,)
+    assert report.exit_code != 0
+    assert "--fresh reads it again" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert exported(database) == before
+    with open_store(database) as store:
+        assert all(camera.clock_known for camera in store.cameras())
 
 
 def test_reading_again_keeps_what_cannot_be_read_again_and_says_which_corrections_are_void(

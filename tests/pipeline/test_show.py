@@ -52,7 +52,7 @@ def line_with(text: str, word: str) -> str:
 
 def test_people_are_one_line_each(database: str) -> None:
     text = shown(show_people, database)
-    assert "hall > gate" in line_with(text, "P1") and "86%" in line_with(text, "P1")
+    assert "hall, gate" in line_with(text, "P1") and "86%" in line_with(text, "P1")
     assert re.search(r"hall +2026-01-31 08:00:01.0 +08:00:02.0 +1.0 s +1 +-", line_with(text, "P2"))
     assert "1 ambiguous" in line_with(text, "P3")
 
@@ -166,7 +166,7 @@ def test_a_check_says_what_each_camera_delivers_or_why_not() -> None:
 
 def test_a_found_person_is_a_line_with_the_probability() -> None:
     text = shown(show_found, [Found(7, 0.83, 0.21, ("hall", "gate"), EIGHT_NS, EIGHT_NS + 10**9, True)])
-    assert re.search(r"P7 +83% +0.210 +hall > gate +2026-01-31 08:00:00.0 +08:00:01.0", text)
+    assert re.search(r"P7 +83% +0.210 +hall, gate +2026-01-31 08:00:00.0 +08:00:01.0", text)
     assert shown(show_found, []).startswith("nobody in the database is like")
 
 
