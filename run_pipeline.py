@@ -207,7 +207,10 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
-    """Erase a person: rows, vectors and pictures, in every identity version. An audit entry stays."""
+    """Erase a person: rows, vectors and pictures, in every identity version. An audit entry stays.
+
+    The recordings themselves are not touched: who reads them again (run --fresh) finds the person again.
+    """
     from pipeline.show import show_forget
 
     if not yes and not confirmed(f"Erase {person} from {db} for ever?"):

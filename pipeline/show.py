@@ -168,6 +168,7 @@ def show_forget(database: str, person: str, out: Console, *, json: bool = False)
     tracklets, pictures = count_text(erased.tracklets, "tracklet"), count_text(erased.crops, "picture")
     boxes = count_text(erased.boxes, "box", "boxes")
     out.print(Text(f"P{erased.person} is erased: {tracklets}, {pictures}, {boxes}"))
+    out.print(Text("the recordings still show them: read again, they are found again"))
     for path in erased.exports:
         out.print(Text(f"made before, and may still name the person: {path}", style="yellow"))
 
