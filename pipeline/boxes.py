@@ -1,4 +1,4 @@
-"""Boxes in a picture."""
+"""Boxes in a picture: xyxy, px."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ def iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np
     return np.asarray(shared / np.maximum(area(first) + area(second) - shared, 1e-9))
 
 
+def iou_matrix(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(A, B) intersection over union of (A, 4) and (B, 4) xyxy boxes."""
+    return iou(a[:, None], b[None])
+
+
 def area(boxes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(...,) of (..., 4) xyxy boxes."""
-    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]), np.float64)
+    """(...,) of (..., 4) xyxy boxes, 0 of one that ends before it begins."""
+    return np.asarray(np.maximum(boxes[..., 2:] - boxes[..., :2], 0).prod(axis=-1), np.float64)
 
 
 def first_in_frame(keys: NDArray[np.int64]) -> NDArray[np.bool_]:

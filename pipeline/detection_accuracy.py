@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.boxes import iou_matrix
 from pipeline.detect import Detections
 
 IOUS = np.arange(0.5, 1.0, 0.05)
@@ -63,12 +64,3 @@ def match(boxes: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.
                 free[overlaps.argmax()] = False
                 hits[row, column] = True
     return hits
-
-
-def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, M) intersection over union of (N, 4) and (M, 4) xyxy boxes."""
-    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = sides.clip(0).prod(axis=2)  # (N, M)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return np.asarray(shared / np.maximum(union, 1e-9), np.float32)

@@ -18,12 +18,12 @@ HAND_OVER_S = 1.0
 people meet, boxes change hands."""
 READ_AT_ONCE = 64
 """Pairs."""
-PATHS_KEPT = 512
+TRAJECTORIES_KEPT = 512
 """Tracklets whose boxes are held at a time, about."""
 
 
-class Path(NamedTuple):
-    """Where a tracklet was."""
+class Trajectory(NamedTuple):
+    """Where a tracklet was, frame by frame."""
 
     frames: NDArray[np.int64]  # (N,) ascending
     times_ns: NDArray[np.int64]  # (N,)
@@ -47,7 +47,7 @@ class Meeting(NamedTuple):
 class Doubles:
     """How tracklets that are in a recording at once met, each pair looked at once."""
 
-    def __init__(self, read: Callable[[Sequence[int]], Mapping[int, Path]]) -> None:
+    def __init__(self, read: Callable[[Sequence[int]], Mapping[int, Trajectory]]) -> None:
         """Nothing is known yet; `read` gives the boxes of tracklets."""
         self.read = read
         self.met: dict[Pair, Meeting | None] = {}
@@ -65,20 +65,20 @@ class Doubles:
 
         Pairs that are near each other in their order share what is read.
         """
-        paths: dict[int, Path] = {}
+        held: dict[int, Trajectory] = {}
         fresh = sorted(set(pairs) - self.met.keys())
         for first in range(0, len(fresh), READ_AT_ONCE):
             page = fresh[first : first + READ_AT_ONCE]
             wanted = {tracklet for pair in page for tracklet in pair}
-            if len(paths) > PATHS_KEPT:
-                paths = {tracklet: paths[tracklet] for tracklet in wanted & paths.keys()}
-            paths.update(self.read(sorted(wanted - paths.keys())))
+            if len(held) > TRAJECTORIES_KEPT:
+                held = {tracklet: held[tracklet] for tracklet in wanted & held.keys()}
+            held.update(self.read(sorted(wanted - held.keys())))
             for a, b in page:
-                self.met[a, b] = meeting(paths[a], paths[b]) if a in paths and b in paths else None
+                self.met[a, b] = meeting(held[a], held[b]) if a in held and b in held else None
             yield
 
 
-def meeting(a: Path, b: Path) -> Meeting | None:
+def meeting(a: Trajectory, b: Trajectory) -> Meeting | None:
     """How two tracklets met."""
     _, mine, theirs = np.intersect1d(a.frames, b.frames, assume_unique=True, return_indices=True)
     if not len(mine):
@@ -106,6 +106,6 @@ def one_body(met: Sequence[Meeting], complete_ns: int | None) -> bool:
     return brief and (first.begins or last.ends)
 
 
-def nowhere(_: Sequence[int]) -> dict[int, Path]:
+def nowhere(_: Sequence[int]) -> dict[int, Trajectory]:
     """The boxes of tracklets that have none: none ever met."""
     return {}

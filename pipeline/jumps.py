@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.boxes import iou
 from pipeline.messages import TrackletClosed, TrackletEmbedded, TrackletKey
 
 JUMP = 1.12
@@ -79,16 +80,8 @@ def cut_frame(tracklet: TrackletClosed, last: int, first: int) -> int:
         return int(first)
     times_s = tracklet.times_ns[seen] / 1e9
     lost_s = np.diff(times_s)
-    moved = 1 - overlaps(tracklet.boxes[seen])
+    moved = 1 - iou(tracklet.boxes[seen[:-1]], tracklet.boxes[seen[1:]])
     return int(tracklet.frames[seen[1 + int(np.argmax(lost_s + moved))]])
-
-
-def overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N - 1,) intersection over union of each (N, 4) xyxy box with the next."""
-    low, high = np.maximum(boxes[:-1, :2], boxes[1:, :2]), np.minimum(boxes[:-1, 2:], boxes[1:, 2:])
-    shared = np.maximum(high - low, 0).prod(axis=1).astype(np.float64)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return np.asarray(shared / np.maximum(area[:-1] + area[1:] - shared, 1e-9))
 
 
 def piece(embedded: TrackletEmbedded, start: int, end: int, number: int | None) -> TrackletEmbedded:

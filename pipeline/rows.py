@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select, tuple_
 
 from pipeline.database import StoreError
-from pipeline.doubles import Path
+from pipeline.doubles import Trajectory
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 from pipeline.schema import Box, Camera, CropRow, EmbeddingRow, Model, Recording, Tracklet
 
@@ -214,14 +214,14 @@ def read_tracklets(
     return {row.id: stored_tracklet(row, pictures.get(row.id, [])) for row in rows}
 
 
-def read_paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, Path]]:
+def read_trajectories(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, Trajectory]]:
     """Tracklets' numbers with their boxes, of those that have any."""
     columns = (Box.tracklet, Box.frame, Box.time_ns, Box.x1, Box.y1, Box.x2, Box.y2)
     query = select(*columns).where(Box.tracklet.in_(ids)).order_by(Box.tracklet, Box.frame)
     for number, rows in groupby(connection.execute(query).all(), key=lambda row: row.tracklet):
         boxes = [tuple(row) for row in rows]
         times = np.array([box[1:3] for box in boxes], np.int64)
-        yield number, Path(times[:, 0], times[:, 1], np.array([box[3:] for box in boxes], np.float64))
+        yield number, Trajectory(times[:, 0], times[:, 1], np.array([box[3:] for box in boxes], np.float64))
 
 
 def stored_tracklet(row: Any, crops: Sequence[Any]) -> StoredTracklet:

@@ -170,12 +170,14 @@ def started_otherwise(store: Store, camera: CameraConfig, fingerprint: str | Non
         if same and held.state not in FINISHED:
             continue  # it is read again anyway
         if (held.start_ns != 0) != dated or (same and held.start_ns != camera.start_ns):
-            before = f"start {iso(held.start_ns)}" if held.start_ns else "no start time"
-            now = (
-                f"start {iso(camera.start_ns)}" if camera.start_ns else "none" if not camera.live else "live"
-            )
+            before, now = said_start(held.start_ns), "live" if camera.live else said_start(camera.start_ns)
             return f"the database holds it with {before}, now it is {now}: --fresh reads it again"
     return None
+
+
+def said_start(start_ns: int) -> str:
+    """A recording's start in words."""
+    return f"start {iso(start_ns)}" if start_ns else "no start"
 
 
 def forget_earlier(store: Store, camera: CameraConfig, console: Console) -> None:

@@ -31,7 +31,7 @@ class Site:
 def site_of(store: Store, settings: MatcherConfig, model: str) -> Site:
     """The site as the store knows it now."""
     calibration = PairCalibration.from_dict(store.calibration(model))
-    doubles = Doubles(store.paths)
+    doubles = Doubles(store.trajectories)
     return Site(places(store), constraints(store), settings, calibration, model, doubles)
 
 

@@ -20,7 +20,7 @@ from pipeline.database import (
     translated,
     write_transaction,
 )
-from pipeline.doubles import Path as BoxPath
+from pipeline.doubles import Trajectory
 from pipeline.match import Sighting
 from pipeline.messages import RecordingState, TrackletEmbedded, TrackletKey
 from pipeline.opening import open_engine
@@ -31,8 +31,8 @@ from pipeline.rows import (
     insert_tracklets,
     new_row,
     pages,
-    read_paths,
     read_tracklets,
+    read_trajectories,
 )
 from pipeline.schema import (
     AuditEntry,
@@ -279,10 +279,10 @@ class Store(Database):
             query = every if page is None else every.where(Tracklet.id.in_(page))
             yield from self.tracklets_in_order(query, crops=crops)
 
-    def paths(self, ids: Sequence[int]) -> dict[int, BoxPath]:
+    def trajectories(self, ids: Sequence[int]) -> dict[int, Trajectory]:
         """The boxes of these tracklets."""
         with self.reading() as connection:
-            return {number: path for page in pages(ids) for number, path in read_paths(connection, page)}
+            return dict(found for page in pages(ids) for found in read_trajectories(connection, page))
 
     def mark_late(self, version: int) -> None:
         """Note that tracklets were linked out of their order, so that linking anew may say otherwise."""

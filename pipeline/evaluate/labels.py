@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.boxes import iou_matrix
+
 LEAST_IOU = 0.5
 """Overlap from which two boxes show the same person; the field's custom (MOT Challenge)."""
 
@@ -54,16 +56,6 @@ def common_frames(a: Labels, b: Labels) -> Iterator[tuple[slice, slice]]:
         yield slice(int(a0), int(a1)), slice(int(b0), int(b1))
 
 
-def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
-    """Intersection over union of (A, 4) and (B, 4) boxes: (A, B)."""
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    end = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(end - corner, 0, None), axis=2)
-    areas = [np.prod(np.clip(part[:, 2:] - part[:, :2], 0, None), axis=1) for part in (a, b)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
-
-
 def matched(found: Labels, truth: Labels) -> Numbers:
     """The row of the truth that each found box shows, -1 for none.
 
@@ -80,7 +72,7 @@ def matched(found: Labels, truth: Labels) -> Numbers:
     for mine, true in common_frames(found, truth):
         if mine.start == mine.stop or true.start == true.stop:
             continue
-        overlap = iou(found.boxes[mine], truth.boxes[true])
+        overlap = iou_matrix(found.boxes[mine], truth.boxes[true])
         near = overlap >= LEAST_IOU
         a, b = linear_sum_assignment(np.where(near, 1 + overlap / 1000, 0), maximize=True)
         kept = near[a, b]
@@ -93,5 +85,5 @@ def overlapping(found: Labels, regions: Labels) -> Mask:
     result = np.zeros(len(found), np.bool_)
     for mine, region in common_frames(found, regions):
         if mine.start < mine.stop and region.start < region.stop:
-            result[mine] = (iou(found.boxes[mine], regions.boxes[region]) >= LEAST_IOU).any(axis=1)
+            result[mine] = (iou_matrix(found.boxes[mine], regions.boxes[region]) >= LEAST_IOU).any(axis=1)
     return result

@@ -11,7 +11,8 @@ import pandas as pd
 from reid_hota import HOTAConfig, HOTAReIDEvaluator
 from trackeval.metrics import CLEAR, HOTA, Identity
 
-from pipeline.evaluate.labels import Labels, Numbers, common_frames, iou
+from pipeline.boxes import iou_matrix
+from pipeline.evaluate.labels import Labels, Numbers, common_frames
 
 Pair = tuple[Labels, Labels]
 """Truth and what was found in one camera."""
@@ -123,7 +124,7 @@ def sequence(cameras: Sequence[Pair]) -> dict[str, Any]:
     people, persons = numbered([truth for truth, _ in cameras])
     ids, tracks = numbered([found for _, found in cameras])
     steps = [
-        (true[t], mine[f], iou(truth.boxes[t], found.boxes[f]))
+        (true[t], mine[f], iou_matrix(truth.boxes[t], found.boxes[f]))
         for (truth, found), true, mine in zip(cameras, people, ids, strict=True)
         for t, f in common_frames(truth, found)
     ]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.doubles import Doubles, Path, meeting, one_body
+from pipeline.doubles import Doubles, Trajectory, meeting, one_body
 
 
-def path(first: int, *lefts: float) -> Path:
+def path(first: int, *lefts: float) -> Trajectory:
     """Boxes 20 px wide and 60 high from a frame on, five frames a second."""
     frames = np.arange(first, first + len(lefts))
-    return Path(frames, frames * 200_000_000, np.array([[x, 0.0, x + 20, 60.0] for x in lefts]))
+    return Trajectory(frames, frames * 200_000_000, np.array([[x, 0.0, x + 20, 60.0] for x in lefts]))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def path(first: int, *lefts: float) -> Path:
     ],
 )
 def test_boxes_of_one_body_lie_on_each_other_most_of_the_time_or_where_they_change_hands(
-    other: Path, double: bool
+    other: Trajectory, double: bool
 ) -> None:
     met = meeting(path(0, *[0] * 9), other)
     assert (met is not None and one_body([met], None)) == double
@@ -49,7 +49,7 @@ def test_a_pair_is_looked_at_once_and_forgotten_when_it_is_not_asked_for() -> No
     asked: list[int] = []
     there = {1: path(0, 0, 0), 2: path(0, 1, 1), 3: path(0, 50, 50)}
 
-    def read(ids: Sequence[int]) -> dict[int, Path]:
+    def read(ids: Sequence[int]) -> dict[int, Trajectory]:
         asked.extend(ids)
         return {number: there[number] for number in ids if number in there}
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluate.labels import iou, labels, matched, overlapping
+from pipeline.boxes import iou_matrix
+from pipeline.evaluate.labels import labels, matched, overlapping
 
 BOX = [0.0, 0.0, 10.0, 20.0]
 HALF_AWAY = [3.0, 0.0, 13.0, 20.0]  # IoU 7/13 = 0.538
@@ -15,7 +16,7 @@ AWAY = [4.0, 0.0, 14.0, 20.0]  # IoU 6/14 = 0.429
 
 
 def test_overlap_is_the_shared_area_over_the_covered_one() -> None:
-    found = iou(np.array([BOX]), np.array([BOX, HALF_AWAY, AWAY, [50, 50, 60, 60], [5, 5, 5, 5]]))
+    found = iou_matrix(np.array([BOX]), np.array([BOX, HALF_AWAY, AWAY, [50, 50, 60, 60], [5, 5, 5, 5]]))
     assert found[0].tolist() == pytest.approx([1, 7 / 13, 6 / 14, 0, 0])
 
 
