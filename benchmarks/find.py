@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pipeline.config import Config, ReidConfig, shipped  # noqa: E402
-from pipeline.find import search  # noqa: E402
-from pipeline.match import Sighting  # noqa: E402
+from pipeline.linking.match import Sighting  # noqa: E402
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey  # noqa: E402
-from pipeline.store import Store, open_store  # noqa: E402
+from pipeline.queries.find import search  # noqa: E402
+from pipeline.store.store import Store, open_store  # noqa: E402
 from reid.embed import Embedder, load_embedder  # noqa: E402
 
 BATCH = 200

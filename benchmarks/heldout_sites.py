@@ -11,7 +11,7 @@ log-odds, several to compare; left out: what the weights say.
 
 --returning: sites of 8 people up to all of a data set, a day for each, clocks known; so large a share of them
 goes home in the middle of the round and comes back on some day for the rest. --absence: what every absence
-costs, instead of what `pipeline.cluster.absence` says. Needs SHARED_DATA (default ../shared).
+costs, instead of what `pipeline.linking.cluster.absence` says. Needs SHARED_DATA (default ../shared).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
-from pipeline import cluster  # noqa: E402
 from pipeline.config import MatcherConfig  # noqa: E402
-from pipeline.constraints import Constraints  # noqa: E402
-from pipeline.evidence import gather  # noqa: E402
-from pipeline.match import Place  # noqa: E402
+from pipeline.linking import cluster  # noqa: E402
+from pipeline.linking.constraints import Constraints  # noqa: E402
+from pipeline.linking.match import Place  # noqa: E402
+from pipeline.linking.pair_evidence import gather  # noqa: E402
+from pipeline.linking.site_knowledge import Site  # noqa: E402
+from pipeline.linking.walking_times import Transit  # noqa: E402
 from pipeline.messages import Embedding, TrackletKey  # noqa: E402
-from pipeline.rows import StoredCrop, StoredTracklet  # noqa: E402
-from pipeline.site import Site  # noqa: E402
-from pipeline.transit import Transit  # noqa: E402
+from pipeline.store.tracklet_rows import StoredCrop, StoredTracklet  # noqa: E402
 from reid.calibrate import Tracklet, embed_tracklets, heldout_tracklets  # noqa: E402
 from reid.data.datasets import HELDOUT_LIST, load_heldout, read_heldout  # noqa: E402
 from reid.embed import load_embedder  # noqa: E402

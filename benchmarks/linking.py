@@ -3,7 +3,8 @@
     python benchmarks/linking.py [--json] [--nlpr DB --pets DB]
 
 Online means: the identity of each tracklet as it was known so many seconds of video after it closed; at 0 s
-the first answer, from 5 s on that of the look-back (`pipeline/lookback.py`), which may correct it for 120 s.
+the first answer, from 5 s on that of the look-back (`pipeline/linking/look_back.py`), which may correct
+it for 120 s.
 The stored tracklets go through the online matcher again, in the order of a run, on which alone it depends.
 
 Peers: yolo11n at 640 px on every frame, ultralytics' ByteTrack and BoT-SORT as they come, the mean vector of
@@ -42,11 +43,11 @@ from pipeline.evaluate.found import Found, read_found  # noqa: E402
 from pipeline.evaluate.labels import labels  # noqa: E402
 from pipeline.evaluate.tracking import across_idf1  # noqa: E402
 from pipeline.evaluate.truth import CameraTruth, read_truth  # noqa: E402
-from pipeline.lookback import EVERY_NS  # noqa: E402
-from pipeline.match import Sighting  # noqa: E402
-from pipeline.match_worker import open_matcher  # noqa: E402
-from pipeline.store import Store, open_store  # noqa: E402
-from pipeline.versions import versions  # noqa: E402
+from pipeline.linking.look_back import EVERY_NS  # noqa: E402
+from pipeline.linking.match import Sighting  # noqa: E402
+from pipeline.running.workers.match import open_matcher  # noqa: E402
+from pipeline.store.store import Store, open_store  # noqa: E402
+from pipeline.store.versions import versions  # noqa: E402
 
 SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 NLPR = SHARED / "data/videos/nlpr_indoor"

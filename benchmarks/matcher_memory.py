@@ -40,7 +40,6 @@ from live_site import own_bytes  # noqa: E402
 from live_soak import LIMIT_MB_H, SURE, slope_of  # noqa: E402
 
 from pipeline.config import Config, MatcherConfig  # noqa: E402
-from pipeline.match_worker import MatchJob, Writer  # noqa: E402
 from pipeline.messages import (  # noqa: E402
     Crop,
     Embedding,
@@ -51,7 +50,8 @@ from pipeline.messages import (  # noqa: E402
     TrackletKey,
     Watermark,
 )
-from pipeline.store import open_store  # noqa: E402
+from pipeline.running.workers.match import MatchJob, Writer  # noqa: E402
+from pipeline.store.store import open_store  # noqa: E402
 from reid.sets.tracklets import Calibration  # noqa: E402
 
 CAMERAS = ("hall", "gate", "yard")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.database import StoreError
+from pipeline.store.database import StoreError
 
 LIMIT_NS = 2**63 - 1
 """The store's times are 64-bit: the years 1678 to 2262."""

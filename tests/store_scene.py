@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.match import Sighting
+from pipeline.linking.match import Sighting
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
-from pipeline.store import Store, open_store
+from pipeline.store.store import Store, open_store
 
 FPS = 25
 EIGHT_NS = 1_769_846_400 * 10**9

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.query import people
-from pipeline.store import open_store
+from pipeline.queries.people import people
+from pipeline.store.store import open_store
 from tests.store_scene import fill
 from tests.video_files import picture, write_pictures
 

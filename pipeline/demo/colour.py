@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.match import Candidate, Matcher, Place
+from pipeline.linking.match import Candidate, Matcher, Place
 from pipeline.messages import Embedding
-from pipeline.rows import StoredTracklet
+from pipeline.store.tracklet_rows import StoredTracklet
 
 BINS = (16, 4, 4)
 """Hue, saturation, value."""

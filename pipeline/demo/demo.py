@@ -14,18 +14,18 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
+from pipeline.cameras.frames import Image
 from pipeline.config import CameraConfig, Config
 from pipeline.demo.colour import link_by_colour, with_histograms
 from pipeline.demo.picture import Result, draw_demo, figures, save_png
 from pipeline.demo.scene import SECONDS, Scene, make_scene
 from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
-from pipeline.frames import Image
-from pipeline.query import crop_jpeg
-from pipeline.rows import StoredTracklet
-from pipeline.run import run
-from pipeline.schema import Box
-from pipeline.site import places
-from pipeline.store import Store, open_store
+from pipeline.linking.site_knowledge import places
+from pipeline.queries.people import crop_jpeg
+from pipeline.running.run import run
+from pipeline.store.schema import Box
+from pipeline.store.store import Store, open_store
+from pipeline.store.tracklet_rows import StoredTracklet
 
 COLOUR_THRESHOLDS = tuple(np.linspace(0.05, 0.95, 46).round(3).tolist())
 """Every distance the control may link up to; the best for it is taken with the truth in hand."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.cameras.frames import Image
+from pipeline.cameras.recordings import open_source
 from pipeline.config import CameraConfig
 from pipeline.demo.scene import Scene, SceneCamera
 from pipeline.demo.score import FoundTracklet, Score, seconds
-from pipeline.drawing import Colour, Label, colour_of, draw_label
-from pipeline.frames import Image
-from pipeline.sources import open_source
+from pipeline.queries.pictures.drawing import Colour, Label, colour_of, draw_label
 
 WIDTH_PX = 1840
 MARGIN_PX = 40

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 
 from pipeline.boxes import first_in_frame
 from pipeline.evaluate.labels import Labels, Mask, Numbers
-from pipeline.query import chosen
-from pipeline.schema import Box, Camera, Recording, SightingRow, Tracklet
-from pipeline.store import Store
+from pipeline.queries.people import chosen
+from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
+from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from pipeline.drawing import Colour, colour_of, contact_sheet
 from pipeline.evaluate.confidence import Confidence
 from pipeline.evaluate.evaluation import Evaluation
-from pipeline.portraits import tracklet_portraits
-from pipeline.sheets import RenderError, save_picture
-from pipeline.store import Store
+from pipeline.queries.pictures.contact_sheets import RenderError, save_picture
+from pipeline.queries.pictures.crops import tracklet_portraits
+from pipeline.queries.pictures.drawing import Colour, colour_of, contact_sheet
+from pipeline.store.store import Store
 
 Group = tuple[str, Sequence[int]]
 """A heading and the tracklets under it."""

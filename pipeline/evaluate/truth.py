@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.database import StoreError
 from pipeline.evaluate.labels import Labels, labels
+from pipeline.store.database import StoreError
 
 LAYOUTS = ("gt_{}", "{}", "{}/gt/gt", "gt")
 """Where a camera's truth may lie in the folder; the last only where there is one camera."""

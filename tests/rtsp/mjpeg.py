@@ -13,8 +13,8 @@ from typing import Self
 
 import cv2
 
+from pipeline.cameras.recordings import open_source
 from pipeline.config import CameraConfig
-from pipeline.sources import open_source
 from tests.rtsp.server import Login
 
 BOUNDARY = "picture"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.check import CameraCheck, check_cameras
+from pipeline.cameras.check import CameraCheck, check_cameras
+from pipeline.cameras.live.connection import NVIDIA
 from pipeline.config import CameraConfig, LiveConfig
-from pipeline.live.connection import NVIDIA
 from tests.rtsp.relay import TcpRelay
 from tests.rtsp.server import Login, RtspServer, free_port, missing_packages
 from tests.rtsp.tls import TlsRelay, certify

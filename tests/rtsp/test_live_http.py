@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.check import CameraCheck, check_cameras
+from pipeline.cameras.check import CameraCheck, check_cameras
 from pipeline.config import CameraConfig, Config, LiveConfig, WorkersConfig
 from pipeline.demo.scene import Scene
-from tests.pipeline.test_live_run import SMALL, known, running
+from tests.pipeline.running.test_live_run import SMALL, known, running
 from tests.rtsp.mjpeg import MjpegServer
 from tests.rtsp.server import Login
 from tests.rtsp.tls import TlsRelay, certify

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from pipeline.cameras.live.clock import SLEW
+from pipeline.cameras.live.connection import Connection
+from pipeline.cameras.live.session import sender_us
 from pipeline.config import CameraConfig, LiveConfig
-from pipeline.live.clock import SLEW
-from pipeline.live.connection import Connection
-from pipeline.live.session import sender_us
-from tests.pipeline.test_live_reception import Listener, listening
+from tests.pipeline.cameras.live.test_reception import Listener, listening
 from tests.rtsp.relay import UdpRelay
 from tests.rtsp.server import RtspServer, missing_packages
 from tests.video_files import write_clip

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cameras.recordings import open_source
 from pipeline.config import CameraConfig, DetectorConfig, load_config
 from pipeline.demo.clothes import OUTFITS
 from pipeline.demo.demo import demo_config
@@ -16,8 +17,7 @@ from pipeline.demo.people import cut_people, load_photograph
 from pipeline.demo.scene import Scene, make_scene
 from pipeline.demo.score import iou
 from pipeline.demo.stage import PLACES, WALKS
-from pipeline.detect import REPOSITORY, load_detector
-from pipeline.sources import open_source
+from pipeline.tracking.detect import REPOSITORY, load_detector
 
 SECONDS = 4.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.annotate import trusted
+from pipeline.evaluate.annotate import trusted
 from pipeline.evaluate.found import Found, one_box_each
 from pipeline.evaluate.labels import Labels
 

@@ -1,0 +1,1 @@
+"""Cameras and recordings in, frames with source time out."""

@@ -1,0 +1,46 @@
+"""The `recluster` command: carries it out and says what changed, and why."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.cli.show import print_json
+from pipeline.cli.wording import count_text
+from pipeline.config import MatcherConfig
+from pipeline.linking.recluster import Change, recluster
+from pipeline.store.store import open_store
+
+
+def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json: bool = False) -> None:
+    """Recluster a store and print every change.
+
+    Raises:
+        StoreError, TooManyTracklets: see there.
+    """
+    with open_store(database, write=True) as store:
+        done = recluster(store, settings)
+    if json:
+        print_json(out, done)
+        return
+    for change in done.changes:
+        out.print(Text(sentence(change)))
+    for hop, walks in done.transit.items():
+        low, high = walks.quarters_s
+        out.print(
+            Text(f"{hop}: {walks.median_s:.0f} s, half of {walks.walks} between {low:.0f} and {high:.0f}")
+        )
+    people, before = count_text(done.identities, "identity", "identities"), done.identities_before
+    out.print(
+        Text(f"identity version {done.version}: {people} for {done.tracklets} tracklets, were {before}")
+    )
+
+
+def sentence(change: Change) -> str:
+    """One change in one line."""
+    who, others = f"P{change.identity}", ", ".join(f"P{other}" for other in change.others)
+    rows = " ".join(f"t{tracklet}" for tracklet in change.tracklets)
+    chance = "" if change.probability is None else f", the same person by looks: {change.probability:.2f}"
+    if change.kind == "split":
+        return f"split: {rows} of {who} now {others} ({change.reason}{chance})"
+    return f"merged: {rows} of {others} now {who} ({change.reason}{chance})"

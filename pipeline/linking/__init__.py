@@ -1,0 +1,1 @@
+"""Tracklets in, identities across cameras out."""

@@ -1,0 +1,135 @@
+"""Looks at everything in the store at once and says again who is who, as a new identity version."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import msgspec
+import numpy as np
+
+from pipeline.config import MatcherConfig
+from pipeline.linking.cluster import Evidence, people, walked
+from pipeline.linking.constraints import enforced
+from pipeline.linking.match import Sighting
+from pipeline.linking.pair_evidence import gather
+from pipeline.linking.relink import renumbered
+from pipeline.linking.sightings import claims
+from pipeline.linking.site_knowledge import site_of
+from pipeline.linking.walking_times import Usual, learnt, told, usual
+from pipeline.store.store import Store
+
+MOST_TRACKLETS = 20_000
+"""Log-odds of all pairs are held in memory: 8 bytes each, in some five arrays at once."""
+
+
+class TooManyTracklets(ValueError):
+    """The store holds more than can be compared all with all."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What became of the tracklets of one identity, and why."""
+
+    kind: str
+    """merged or split."""
+    identity: int
+    others: tuple[int, ...]
+    """merged: the identities that came to it; split: those that its tracklets went to."""
+    tracklets: tuple[int, ...]
+    """Those that moved."""
+    probability: float | None
+    """That they show the same person as those they were put with (merged) or taken from (split)."""
+    reason: str
+
+
+class Reclustered(msgspec.Struct, frozen=True):
+    """What looking at everything at once changed."""
+
+    version: int
+    tracklets: int
+    identities_before: int
+    identities: int
+    changes: tuple[Change, ...]
+    transit: dict[str, Usual]
+    """Walking times as these identities show them, by 'camera -> camera'."""
+
+
+def recluster(store: Store, settings: MatcherConfig, *, note: str = "all tracklets at once") -> Reclustered:
+    """A new identity version from all tracklets at once; what operators said holds.
+
+    The person's number stays with most of its tracklets.
+
+    Raises:
+        TooManyTracklets: more than fit into memory.
+        CalibrationError: see `reid.sets.tracklets`.
+    """
+    site = site_of(store, settings, store.newest_model())
+    tracklets = list(store.tracklets())
+    if len(tracklets) > MOST_TRACKLETS:
+        raise TooManyTracklets(f"{len(tracklets)} tracklets: at most {MOST_TRACKLETS} are compared at once")
+    evidence = gather(tracklets, site)
+    found = people(evidence, settings.link_probability, told(settings.transit))
+    numbers = count(len(found.groups))
+    labels = {tracklets[i].id: number for number, group in enumerate(found.groups) for i in group}
+    labels = enforced(labels, site.said, lambda: next(numbers))
+    current = store.current_version()
+    before = store.identities_of_tracklets(current) if current is not None else {}
+    drafts = [Sighting(tracklet, label, "new") for tracklet, label in labels.items()]
+    names = renumbered(drafts, before, store)
+    after = {tracklet: names[label] for tracklet, label in labels.items()}
+    sightings = claims(tracklets, after, found.walks, settings)
+    version = store.new_version("recluster", note)
+    store.add_sightings(version, sightings)
+    told_of = changes(before, after, [t.id for t in tracklets], evidence)
+    walks = usual(learnt(walked(evidence, found.groups)))
+    counts = (len(set(before.values())), len(set(after.values())))
+    return Reclustered(version, len(tracklets), *counts, told_of, walks)
+
+
+def likely(odds: float) -> float:
+    """The probability of these log-odds."""
+    return float(1 / (1 + np.exp(-np.clip(odds, -40, 40))))
+
+
+def changes(
+    before: Mapping[int, int], after: Mapping[int, int], rows: Sequence[int], evidence: Evidence
+) -> tuple[Change, ...]:
+    """Every identity that gained tracklets of others, or lost some, with the reason."""
+    place = {tracklet: row for row, tracklet in enumerate(rows)}
+    moved: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for tracklet, identity in after.items():
+        if tracklet in before and before[tracklet] != identity:
+            moved[before[tracklet], identity].append(tracklet)
+    kept = Counter(before[t] for t, identity in after.items() if before.get(t) == identity)
+    found = []
+    for (old, new), tracklets in sorted(moved.items()):
+        split = bool(kept[old])
+        rest = [t for t, i in (before if split else after).items() if i == (old if split else new)]
+        others = [place[t] for t in rest if t in place and t not in tracklets]
+        mine = [place[t] for t in tracklets]
+        found.append(explained(old, new, tracklets, mine, others, evidence, split=split))
+    return tuple(found)
+
+
+def explained(
+    old: int,
+    new: int,
+    tracklets: Sequence[int],
+    mine: Sequence[int],
+    others: Sequence[int],
+    evidence: Evidence,
+    *,
+    split: bool,
+) -> Change:
+    """One change in words."""
+    chance = likely(float(evidence.looks[np.ix_(mine, others)].mean())) if others else None
+    if split and others and evidence.cannot[np.ix_(mine, others)].any():
+        reason = "in two places at once, or an operator said so"
+    elif split:
+        reason = f"looks and times fit P{new} better"
+    else:
+        reason = f"looks and times of both fit one person, P{new}"
+    kind = "split" if split else "merged"
+    identity, other = (old, new) if split else (new, old)
+    return Change(kind, identity, (other,), tuple(tracklets), chance, reason)

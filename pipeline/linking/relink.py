@@ -1,0 +1,66 @@
+"""Links the whole store again, as a new identity version, after tracklets came out of their order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import msgspec
+
+from pipeline.config import Config
+from pipeline.linking.constraints import enforced
+from pipeline.linking.match import Sighting
+from pipeline.running.workers.match import open_matcher
+from pipeline.store.corrections import constraints
+from pipeline.store.store import Store
+
+
+def relink(store: Store, config: Config) -> int | None:
+    """The new identity version, or None where the order was right and nothing had to change.
+
+    Tracklets older than what was linked before them (a camera added later, a recording started over) were
+    compared with a gallery that knew the future. Linked again from the first to the last, the identities do
+    not depend on when each recording was read. People keep their numbers: a new identity takes the number of
+    the old one it shares most tracklets with. What operators said holds.
+    """
+    current = store.current_version()
+    if current is None or not store.is_late(current):
+        return None
+    numbers = count(1)
+    matcher = open_matcher(store, config, store.newest_model(), lambda: next(numbers))
+    sightings: dict[int, Sighting] = {}
+    for tracklet in store.tracklets():
+        sightings |= {s.tracklet: s for s in matcher.update(tracklet)}
+    sightings |= {s.tracklet: s for s in matcher.advance(None)}
+    said = enforced(
+        {tracklet: s.identity for tracklet, s in sightings.items()},
+        constraints(store),
+        lambda: next(numbers),
+    )
+    sightings = {
+        tracklet: msgspec.structs.replace(s, identity=said[tracklet]) for tracklet, s in sightings.items()
+    }
+    before = store.identities_of_tracklets(current)
+    names = renumbered(list(sightings.values()), before, store)
+    version = store.new_version("relink", "recordings were read out of their order")
+    store.add_sightings(version, [named(sighting, names) for sighting in sightings.values()])
+    return version
+
+
+def renumbered(sightings: Sequence[Sighting], before: Mapping[int, int], store: Store) -> dict[int, int]:
+    """For each new identity the old one's number it shares most tracklets with, or a fresh number."""
+    shared = Counter((s.identity, before[s.tracklet]) for s in sightings if s.tracklet in before)
+    names: dict[int, int] = {}
+    for (new, old), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
+        if new not in names and old not in names.values():
+            names[new] = old
+    for identity in sorted({s.identity for s in sightings} - set(names)):
+        names[identity] = store.new_identity()
+    return names
+
+
+def named(sighting: Sighting, names: Mapping[int, int]) -> Sighting:
+    """The sighting with the numbers people know."""
+    runner_up = names.get(sighting.runner_up) if sighting.runner_up is not None else None
+    return msgspec.structs.replace(sighting, identity=names[sighting.identity], runner_up=runner_up)

@@ -1,0 +1,50 @@
+"""What is known of a site before anybody is looked at: its cameras, what operators said, the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.config import MatcherConfig
+from pipeline.linking.constraints import Constraints
+from pipeline.linking.double_boxes import Doubles, nowhere
+from pipeline.linking.match import Place
+from pipeline.store.corrections import constraints
+from pipeline.store.store import Store
+from reid.sets.affinity import PairCalibration
+
+
+@dataclass(frozen=True)
+class Site:
+    """What grouping tracklets into people depends on besides the tracklets."""
+
+    places: Mapping[int, Place]
+    """By recording."""
+    said: Constraints
+    settings: MatcherConfig
+    calibration: PairCalibration
+    model: str
+    """Whose embeddings are compared; a tracklet embedded by another one looks like nobody."""
+    doubles: Doubles = field(default_factory=lambda: Doubles(nowhere))
+
+
+def site_of(store: Store, settings: MatcherConfig, model: str) -> Site:
+    """The site as the store knows it now."""
+    calibration = PairCalibration.from_dict(store.calibration(model))
+    doubles = Doubles(store.trajectories)
+    return Site(places(store), constraints(store), settings, calibration, model, doubles)
+
+
+def places(store: Store, *, first_part_ns: int | None = None) -> dict[int, Place]:
+    """Where every recording in the store was made; `first_part_ns` holds for the live ones."""
+    live = store.live_recordings()
+    cameras = {camera.id: camera for camera in store.cameras()}
+    return {
+        recording: Place(
+            cameras[c].name,
+            cameras[c].clock_known,
+            frozenset(cameras[c].overlaps),
+            first_part_ns if recording in live else None,
+        )
+        for recording, c in store.recording_cameras().items()
+    }

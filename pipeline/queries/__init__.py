@@ -1,0 +1,1 @@
+"""Questions to the store; answers are records, files and pictures."""

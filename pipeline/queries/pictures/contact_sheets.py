@@ -1,0 +1,101 @@
+"""A person's contact sheet: crops by camera, in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.cameras.frames import Image
+from pipeline.config import utc
+from pipeline.queries.people import Person, crop_jpeg
+from pipeline.queries.pictures.drawing import Portrait, colour_of, contact_sheet, when
+from pipeline.queries.pictures.people_in_frames import SightedCrop, sighted_crops
+from pipeline.store.store import Store
+
+SHEET_CROPS = 16
+"""Crops of each camera on a sheet."""
+SHEET_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
+
+
+class RenderError(Exception):
+    """A picture or video cannot be written; the message names it and says why."""
+
+
+def write_sheet(
+    store: Store, person: Person, path: Path, cameras: Sequence[str] | None, *, version: int | None = None
+) -> list[Path]:
+    """The person's contact sheet in a list, or nothing where there are no crops.
+
+    Raises:
+        RenderError: it cannot be written.
+    """
+    crops = sighted_crops(store, person.person, cameras, version=version)
+    names = list(dict.fromkeys(crop.camera for crop in crops))
+    groups = []
+    for name in names:
+        mine = [crop for crop in crops if crop.camera == name]
+        portraits = [p for crop in choose(mine, SHEET_CROPS) if (p := portrait(store, crop)) is not None]
+        if portraits:
+            groups.append((f"{name}   {span(mine)}", portraits))
+    if not groups:
+        return []
+    title = f"P{person.person}   {counted(len(names), 'camera')}, {counted(person.tracklets, 'tracklet')}"
+    save_picture(path, contact_sheet(title, groups, colour_of(person.person)))
+    return [path]
+
+
+def choose(crops: Sequence[SightedCrop], limit: int) -> list[SightedCrop]:
+    """At most `limit` crops in order of time: the best of every tracklet first, spread evenly over time."""
+    chosen: list[SightedCrop] = []
+    for rank in sorted({crop.rank for crop in crops}):
+        same = [crop for crop in crops if crop.rank == rank]
+        room = min(limit - len(chosen), len(same))
+        chosen += [same[i * len(same) // room] for i in range(room)]
+    return sorted(chosen, key=lambda crop: (crop.time_ns, crop.crop))
+
+
+def portrait(store: Store, crop: SightedCrop) -> Portrait | None:
+    """A crop with its picture; None where that cannot be decoded."""
+    data = np.frombuffer(crop_jpeg(store, crop.crop), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    if image is None:
+        return None
+    text = clock_text(crop) + ("  ?" if crop.ambiguous else "")
+    return Portrait(np.asarray(image, np.uint8), text, crop.ambiguous)
+
+
+def span(crops: Sequence[SightedCrop]) -> str:
+    """From the first to the last of crops in order of time."""
+    day = f"{utc(crops[0].time_ns):%Y-%m-%d} " if crops[0].clock_known else ""
+    return f"{day}{clock_text(crops[0])} - {clock_text(crops[-1])}"
+
+
+def clock_text(crop: SightedCrop) -> str:
+    """Time of day, or since the recording's start (whose clock is 0) where the day is unknown."""
+    text = when(crop.time_ns, crop.time_ns, clock_known=crop.clock_known)
+    return text.removesuffix(" UTC").split(" ")[-1]
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 camera', '2 cameras'."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def save_picture(path: Path, image: Image) -> None:
+    """Write a JPEG; it appears when it is complete.
+
+    Raises:
+        RenderError: it cannot be written.
+    """
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), SHEET_JPEG)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data.tobytes())
+        part.replace(path)
+    except OSError as error:
+        raise RenderError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)

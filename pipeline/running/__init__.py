@@ -1,0 +1,1 @@
+"""What exists only while a run goes on: its processes, their channels, their state."""

@@ -1,0 +1,348 @@
+"""The table of processes of a run: start them, watch them, start a crashed camera once more, stop them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.config import Config
+from pipeline.messages import Message, MessageError, ModelReady, Notice, RecordingEnded
+from pipeline.running.channels import (
+    PROGRESS,
+    TRACKLETS,
+    Context,
+    Receiver,
+    Sender,
+    open_context,
+    socket_folder,
+)
+from pipeline.running.shares import cores, dealt
+from pipeline.running.workers import camera as camera_worker
+from pipeline.running.workers import live as live_worker
+from pipeline.running.workers import match as match_worker
+from pipeline.running.workers import reid as reid_worker
+from pipeline.running.workers.camera import CameraJob, WorkerJob
+from pipeline.running.workers.match import MatchJob
+from pipeline.running.workers.reid import ReidJob
+
+SPAWN = multiprocessing.get_context("spawn")
+STOP_S = 30.0
+"""How long the processes of a stopped run may take to hand over what they hold."""
+END_S = 2.0
+"""How long workers that have done their part may take to end."""
+RESTARTS, RESTARTS_S = 10, 60.0
+"""A live run starts at most so many dead workers over in so many seconds."""
+PROVEN_S = 30.0
+"""A worker that ran for so long was not wrongly configured."""
+LINKED_S = 600.0
+"""How long the matcher may take after the last camera ended."""
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""The C library's own limits, held fast: left alone it raises them with every larger block that is freed,
+and then keeps the most that was ever needed, in pieces, instead of giving it back. Unless already set."""
+
+
+@dataclass
+class Worker:
+    """One started process and the cameras it hosts (none for the ReID and match workers)."""
+
+    name: str
+    process: Any
+    jobs: tuple[CameraJob, ...] = ()
+    first_try: bool = True
+    started_s: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Run:
+    """What the supervisor knows of a run while it goes on."""
+
+    config: Config
+    database: str
+    version: int
+    folder: Path
+    report: Callable[[Message], None]
+    threads: int
+    jobs: tuple[CameraJob, ...]
+    started: Callable[[str, int], None]
+    """Told the name and process id of every worker."""
+    ready: ModelReady | None = None
+    restarts: list[float] = field(default_factory=list)
+    """When workers of a live run were started over, s."""
+    stop: Any = field(default_factory=SPAWN.Event)
+    embeds: Any = field(default_factory=SPAWN.Event)
+    """Set once the ReID worker is ready: until then starting takes all the machine has."""
+    ended: set[int] = field(default_factory=set)
+    workers: list[Worker] = field(default_factory=list)
+
+
+class WorkerDied(RuntimeError):
+    """The ReID or match worker ended before its work was done."""
+
+
+def run_processes(
+    jobs: Sequence[CameraJob],
+    config: Config,
+    *,
+    database: str,
+    version: int,
+    report: Callable[[Message], None],
+    started: Callable[[str, int], None] = lambda name, process: None,
+) -> bool:
+    """Run every camera of `jobs` through to the store; False when the user stopped it.
+
+    Args:
+        jobs: cameras to read, with their recordings' rows.
+        config: the run's configuration.
+        database: path or URL of the store, which exists.
+        version: identity version the sightings go to.
+        report: gets every `Progress`, `Notice` and `CameraHealth`.
+        started: gets the name and process id of every worker.
+
+    Raises:
+        WorkerDied: the ReID worker or the match worker crashed; what was stored is kept.
+    """
+    shares = dealt(jobs, config)
+    threads = config.workers.threads or max(1, cores() // len(shares))
+    run = Run(config, database, version, socket_folder(), report, threads, tuple(jobs), started)
+    context = open_context()
+    progress = Receiver(context, run.folder, PROGRESS)
+    try:
+        with interruptible(run):
+            for name in ("reid", "match"):
+                start_shared(run, name)
+            for number, share in enumerate(shares):
+                start_camera_worker(run, f"camera-worker-{number}", share)
+            watch(run, context, progress)
+        return not run.stop.is_set()
+    finally:
+        end_all(run.workers)
+        progress.close()
+        context.term()
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def start_shared(run: Run, name: str) -> None:
+    """Start one of the two workers there is one of, `reid` or `match`."""
+    folder = str(run.folder)
+    recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
+    if name == "reid":
+        live = tuple(job.recording for job in run.jobs if job.camera.live)
+        embedding = msgspec.msgpack.encode(ReidJob(folder, recordings, live, run.config.reid))
+        process = SPAWN.Process(target=reid_worker.main, args=(embedding, Flag(run.stop)), name=name)
+    else:
+        matching = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
+        arguments = (msgspec.msgpack.encode(matching), Flag(run.stop))
+        process = SPAWN.Process(target=match_worker.main, args=arguments, name=name)
+    start(run, Worker(name, process))
+
+
+def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
+    """Start a worker for `jobs`, which are all live or all recorded."""
+    job = WorkerJob(name, str(run.folder), jobs, run.config, run.threads)
+    arguments = (msgspec.msgpack.encode(job), Flag(run.stop))
+    process = (
+        SPAWN.Process(target=live_worker.main, args=(*arguments, Flag(run.embeds)), name=name)
+        if jobs[0].camera.live
+        else SPAWN.Process(target=camera_worker.main, args=arguments, name=name)
+    )
+    start(run, Worker(name, process, jobs, first_try))
+
+
+@dataclass
+class Flag:
+    """A picklable question to an event: has it happened?"""
+
+    event: Any
+
+    def __call__(self) -> bool:
+        return bool(self.event.is_set())
+
+
+def start(run: Run, worker: Worker) -> None:
+    """Start a process that leaves Ctrl-C and SIGTERM to the supervisor, with its share of the cores."""
+    threads = {"OMP_NUM_THREADS": str(run.threads if worker.jobs else 1)}
+    kept = {name: value for name, value in ALLOCATION.items() if name not in os.environ}
+    with environment(threads | kept), signals_left_to_us():
+        worker.process.start()
+    run.workers.append(worker)
+    run.started(worker.name, worker.process.pid)
+
+
+@contextmanager
+def signals_left_to_us() -> Iterator[None]:
+    """Processes started meanwhile inherit blocked Ctrl-C and SIGTERM; what came for us is delivered after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Processes started meanwhile have these variables; OpenMP and malloc read theirs when one starts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def watch(run: Run, context: Context, progress: Receiver) -> None:
+    """Pass reports on and mind the processes until the matcher has finished."""
+    deadline = None
+    while True:
+        pass_reports(run, progress)
+        if run.stop.is_set() and not begun(run):
+            run.report(Notice("warning", "stopped before any camera was connected"))
+            return
+        for worker in [w for w in run.workers if w.process.exitcode is not None]:
+            if worker.name == "match" and worker.process.exitcode == 0:
+                pass_reports(run, progress)
+                return
+            run.workers.remove(worker)
+            if start_over(run, worker):
+                continue
+            if worker.jobs:
+                mind_camera_worker(run, worker, context)
+            elif worker.process.exitcode != 0:
+                pass_reports(run, progress)  # its last one says why
+                code = worker.process.exitcode
+                raise WorkerDied(
+                    f"the {worker.name} worker stopped (exit code {code}); what was stored is kept"
+                )
+        cameras_left = any(worker.jobs for worker in run.workers)
+        if run.stop.is_set() or not cameras_left:
+            deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
+            if time.monotonic() > deadline:
+                raise WorkerDied("the workers did not finish in time; what was stored is kept")
+
+
+def begun(run: Run) -> bool:
+    """Whether a worker may hold anything: live cameras are connected only once the ReID worker is ready."""
+    return bool(run.embeds.is_set()) or any(not job.camera.live for job in run.jobs)
+
+
+def pass_reports(run: Run, progress: Receiver) -> None:
+    """Hand on what the workers reported."""
+    wait_ms = 100
+    while True:
+        try:
+            message = progress.receive(wait_ms)
+        except MessageError as error:
+            message = Notice("error", f"a report was refused: {error}")
+        if message is None:
+            return
+        wait_ms = 0
+        if isinstance(message, RecordingEnded):
+            run.ended.add(message.recording)
+        if isinstance(message, ModelReady):
+            run.ready = message
+            run.embeds.set()
+        else:
+            run.report(message)
+
+
+def start_over(run: Run, worker: Worker) -> bool:
+    """Whether a worker that ended was started again: a live run goes on, unless it fails all the time.
+
+    A worker that ends at once with an error of its own would do so again. Live cameras go on in the same
+    recording; the matcher finds its gallery in the store. What the dead worker held in its hands is lost.
+    """
+    now_s = time.monotonic()
+    run.restarts = [when for when in run.restarts if now_s - when < RESTARTS_S]
+    if not replaceable(run, worker, now_s) or len(run.restarts) >= RESTARTS:
+        return False
+    run.restarts.append(now_s)
+    code = worker.process.exitcode
+    run.report(Notice("warning", f"the {worker.name} worker stopped (exit code {code}); starting it over"))
+    if worker.jobs:
+        left = [job for job in worker.jobs if job.recording not in run.ended]
+        jobs = tuple(msgspec.structs.replace(job, attempt=job.attempt + 1) for job in left)
+        start_camera_worker(run, worker.name, jobs)
+    else:
+        start_shared(run, worker.name)
+    return True
+
+
+def replaceable(run: Run, worker: Worker, now_s: float) -> bool:
+    """Whether a worker that ended may be started over: of a live run, unless it would do the same again.
+
+    While a run is being stopped, cameras are not connected any more, but what they saw is still embedded and
+    stored.
+    """
+    live = any(job.camera.live for job in worker.jobs or run.jobs)
+    ended = worker.process.exitcode == 0
+    hopeless = worker.process.exitcode > 0 and now_s - worker.started_s < PROVEN_S
+    closing = run.stop.is_set() and bool(worker.jobs)
+    return live and not (ended or hopeless or closing)
+
+
+def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:
+    """A camera worker has ended: after a crash its cameras are tried once more, each on its own."""
+    if worker.process.exitcode == 0:
+        return
+    reason = f"its worker crashed (exit code {worker.process.exitcode})"
+    unfinished = [job for job in worker.jobs if job.recording not in run.ended]
+    if worker.first_try and not run.stop.is_set():
+        for job in unfinished:
+            run.report(Notice("warning", f"{job.camera.name}: {reason}; starting it over on its own"))
+            start_camera_worker(run, f"camera-worker-{job.camera.name}", (job,), first_try=False)
+        return
+    sender = Sender(context, run.folder, TRACKLETS, lambda: shared_alive(run, "reid"))
+    for job in unfinished:
+        ended = RecordingEnded(job.recording, "failed", 0, 0, message=reason)
+        run.report(Notice("error", f"{job.camera.name}: {reason}"))
+        run.report(ended)
+        sender.send(ended)
+    sender.close()
+
+
+def shared_alive(run: Run, name: str) -> bool:
+    """Whether the ReID or the match worker runs."""
+    return any(worker.name == name and worker.process.is_alive() for worker in run.workers)
+
+
+@contextmanager
+def interruptible(run: Run) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the run in order; a second one stops it at once."""
+
+    def stop(signum: int, _frame: object) -> None:
+        if run.stop.is_set():
+            raise KeyboardInterrupt
+        run.stop.set()
+        run.report(
+            Notice("warning", "stopping: what was found so far is being stored (again to stop at once)")
+        )
+
+    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def end_all(workers: list[Worker]) -> None:
+    """Give the workers a moment to end by themselves, then end what still runs."""
+    deadline = time.monotonic() + END_S
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()

@@ -1,0 +1,99 @@
+"""Erasing a person: rows, vectors and pictures, down to the bytes of the database file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select
+
+from pipeline.queries.people import check_person
+from pipeline.store.database import ReadOnlyStoreError, StoreError, translated
+from pipeline.store.removal import remove_empty_identities, remove_identities
+from pipeline.store.schema import AuditEntry, Box, CropRow, EmbeddingRow, SightingRow, Tracklet
+from pipeline.store.store import Store
+from pipeline.store.tracklet_rows import pages
+
+
+class ErasureIncompleteError(StoreError):
+    """The rows are gone, but another program keeps a file with their old bytes open."""
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What was erased."""
+
+    person: int
+    tracklets: int
+    boxes: int
+    crops: int
+    exports: tuple[str, ...]
+    """Exports that may still name the person: made from this store before, and still there."""
+
+
+def forget(store: Store, person: int) -> Erased:
+    """Erase a person from every identity version, and the bytes from the database's files.
+
+    The source video is not touched. Copies outside the database are the caller's: `exports`, backups,
+    and PostgreSQL's own write-ahead log and replicas.
+
+    Args:
+        store: opened for writing.
+        person: number of the identity in the newest version.
+
+    Raises:
+        UnknownPersonError: nobody of this number.
+        ReadOnlyStoreError: the store is open for reading.
+        ErasureIncompleteError: another program is reading; the bytes go when it has closed.
+        StoreFullError: no space to rewrite the database.
+    """
+    if store.lock is None:
+        raise ReadOnlyStoreError(f"{store.location.name}: open for reading only")
+    check_person(store, person)
+    version = store.current_version()
+    with store.writing() as connection:
+        mine = (SightingRow.identity == person) & (SightingRow.version == version)
+        tracklets = list(connection.scalars(select(SightingRow.tracklet).where(mine)))
+        erased = remove_tracklets(connection, person, tracklets)
+        detail = {"tracklets": erased.tracklets, "crops": erased.crops}
+        entry = {"action": "forget", "subject": f"P{person}", "time_ns": store.clock(), "detail": detail}
+        connection.execute(insert(AuditEntry).values(**entry))
+    purge(store)
+    return erased
+
+
+def remove_tracklets(connection: Connection, person: int, tracklets: list[int]) -> Erased:
+    """Delete a person and the tracklets; boxes, crops, embeddings and sightings go with them."""
+    boxes = crops = 0
+    touched: set[int] = set()
+    for page in pages(tracklets):
+        boxes += connection.scalar(select(func.count()).select_from(Box).where(Box.tracklet.in_(page))) or 0
+        crops += connection.scalar(select(func.count(CropRow.id)).where(CropRow.tracklet.in_(page))) or 0
+        touched |= set(connection.scalars(select(SightingRow.identity).where(SightingRow.tracklet.in_(page))))
+        connection.execute(delete(Tracklet).where(Tracklet.id.in_(page)))
+    remove_identities(connection, [person])
+    remove_empty_identities(connection, touched)
+    made = connection.scalars(select(AuditEntry.subject).where(AuditEntry.action == "export").distinct())
+    exports = tuple(sorted(path for path in made if Path(path).exists()))
+    return Erased(person, len(tracklets), boxes, crops, exports)
+
+
+def purge(store: Store) -> None:
+    """Rewrite the database without what was deleted, and empty its write-ahead log.
+
+    Raises:
+        ErasureIncompleteError, StoreFullError: see `forget`.
+    """
+    if store.location.path is None:
+        tables = ", ".join(t.__tablename__ for t in (Tracklet, Box, CropRow, EmbeddingRow, SightingRow))
+        autocommit = store.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with translated(store.location), autocommit.connect() as connection:
+            connection.exec_driver_sql(f"VACUUM (FULL) {tables}")
+        return
+    plain = store.engine.execution_options(begin="")
+    with translated(store.location), plain.connect() as connection:
+        connection.exec_driver_sql("VACUUM")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+    if busy:
+        raise ErasureIncompleteError(
+            f"{store.location.name}: erased, but another program is reading: its bytes go once that is closed"
+        )

@@ -1,0 +1,1 @@
+"""Frames in, closed tracklets with their best crops out."""

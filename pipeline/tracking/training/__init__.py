@@ -1,0 +1,1 @@
+"""Makes the person detector that ships."""

@@ -1,0 +1,126 @@
+"""Looking at everything at once: better identities, the operator's word, every change told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from pipeline.config import MatcherConfig
+from pipeline.linking.match import Sighting
+from pipeline.linking.recluster import recluster
+from pipeline.messages import Embedding, TrackletEmbedded
+from pipeline.store.store import Store, corrections, open_store
+from tests import store_scene
+
+PEOPLE = {1: "anna", 2: "boris", 3: "clara"}
+
+
+def looking_like(person: int, seen: TrackletEmbedded) -> TrackletEmbedded:
+    """The tracklet with the looks of a person, a little noise on top."""
+    noise = np.random.default_rng(seen.tracklet.key.track + 10 * seen.tracklet.key.recording)
+    look = np.random.default_rng(person)
+
+    def drawn(shape: tuple[int, ...]) -> np.ndarray:
+        mixed = look.standard_normal(shape) + 0.15 * noise.standard_normal(shape)
+        return (mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)).astype(np.float16)
+
+    one = Embedding(drawn((6, 32)), np.full(6, 0.5, np.float16), drawn((32,)))
+    return TrackletEmbedded(seen.tracklet, seen.model, tuple(one for _ in seen.embeddings))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Everybody goes through hall and gate twice; an online run had found nobody again."""
+    with open_store(tmp_path / "x.db", create=True, write=True) as opened:
+        run = opened.begin_run(command="run", config={}, software="test")
+        cameras = {name: store_scene.recording(opened, name, run=run) for name in ("hall", "gate")}
+        batch = [
+            looking_like(
+                person,
+                store_scene.tracklet(
+                    number, 10 * lap + person, start_s=60 * lap + 5 * person + shift, camera=name
+                ),
+            )
+            for lap in range(2)
+            for person in PEOPLE
+            for shift, (name, number) in zip((0, 20), cameras.items(), strict=True)
+        ]
+        opened.add_tracklets(batch)
+        version = opened.new_version("online")
+        opened.add_sightings(
+            version, [Sighting(t.id, opened.new_identity(), "new") for t in opened.tracklets()]
+        )
+        yield opened
+
+
+def people_of(store: Store) -> dict[int, set[int]]:
+    """Which people each identity holds, by the person their track number ends with."""
+    identities = store.identities_of_tracklets(store.current_version() or 0)
+    found: dict[int, set[int]] = {}
+    for tracklet in store.tracklets():
+        found.setdefault(identities[tracklet.id], set()).add(tracklet.key.track % 10)
+    return found
+
+
+def test_people_whom_the_run_did_not_recognise_are_put_together(store: Store) -> None:
+    done = recluster(store, MatcherConfig())
+    assert sorted(people_of(store).values()) == [{1}, {2}, {3}]
+    assert (done.tracklets, done.identities_before, done.identities) == (12, 12, 3)
+    assert {change.kind for change in done.changes} == {"merged"} and len(done.changes) == 9
+
+
+@pytest.mark.parametrize(("aside_px", "identities"), [(3, 3), (100, 4)])
+def test_a_second_track_on_the_same_body_is_the_same_person_and_one_beside_is_not(
+    store: Store, aside_px: int, identities: int
+) -> None:
+    hall = min(store.recording_cameras())
+    seen = looking_like(1, store_scene.tracklet(hall, 31, start_s=5, camera="hall"))
+    moved = seen.tracklet.boxes + np.float32([aside_px, 0, aside_px, 0])
+    store.add_tracklets([replace(seen, tracklet=replace(seen.tracklet, boxes=moved))])
+    assert recluster(store, MatcherConfig()).identities == identities
+
+
+def test_the_version_before_is_kept(store: Store) -> None:
+    before = store.current_version()
+    recluster(store, MatcherConfig())
+    assert store.current_version() != before
+    assert len(set(store.identities_of_tracklets(before or 0).values())) == 12
+
+
+def test_doing_it_twice_changes_nothing(store: Store) -> None:
+    first = recluster(store, MatcherConfig())
+    again = recluster(store, MatcherConfig())
+    assert again.changes == () and first.version != again.version
+
+
+def test_what_the_run_wrongly_put_together_is_split(store: Store) -> None:
+    one = store.new_identity()
+    version = store.new_version("online")
+    store.add_sightings(version, [Sighting(t.id, one, "linked") for t in store.tracklets()])
+    done = recluster(store, MatcherConfig())
+    assert sorted(people_of(store).values()) == [{1}, {2}, {3}]
+    assert [change.kind for change in done.changes] == ["split", "split"]
+
+
+def test_an_operators_word_holds(store: Store) -> None:
+    recluster(store, MatcherConfig())
+    anna = next(name for name, people in people_of(store).items() if people == {1})
+    boris = next(name for name, people in people_of(store).items() if people == {2})
+    corrections.merge(store, [anna, boris])
+    recluster(store, MatcherConfig())
+    assert sorted(people_of(store).values(), key=len) == [{3}, {1, 2}]
+
+
+def test_every_claim_but_an_identitys_first_states_a_probability(store: Store) -> None:
+    version = recluster(store, MatcherConfig()).version
+    claims = [linked.sighting for linked in store.load_gallery(version)]
+    assert sorted(claim.state for claim in claims) == ["linked"] * 9 + ["new"] * 3
+    assert all((claim.probability is None) == (claim.state == "new") for claim in claims)
+
+
+def test_an_empty_store_has_nobody(tmp_path: Path) -> None:
+    with open_store(tmp_path / "empty.db", create=True, write=True) as empty:
+        assert recluster(empty, MatcherConfig()).identities == 0

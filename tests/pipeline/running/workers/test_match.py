@@ -1,0 +1,247 @@
+"""The one writer: what it stores and links does not depend on how messages happen to arrive."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from pipeline.config import Config, MatcherConfig
+from pipeline.linking.recluster import recluster
+from pipeline.messages import (
+    Embedding,
+    Message,
+    ModelReady,
+    Notice,
+    RecordingEnded,
+    TrackletEmbedded,
+    Watermark,
+)
+from pipeline.running.workers import match as match_worker
+from pipeline.running.workers.match import MatchJob, Writer
+from pipeline.store.store import Store, open_store
+from reid.sets.tracklets import Calibration
+from tests import store_scene
+
+CALIBRATION = Calibration(-4.0, -8.0, -4.0, 0.0, 0.0, 4.0, 1.0, 0.6).as_dict()
+CAMERAS = ("hall", "gate", "yard")
+PEOPLE = 4
+
+
+def looks(person: int, count: int, noise: np.random.Generator) -> tuple[Embedding, ...]:
+    """Crops of a person, a little different each time."""
+    look = np.random.default_rng(person)
+    cells, pooled = look.standard_normal((6, 32)), look.standard_normal(32)
+
+    def drawn(clean: np.ndarray) -> np.ndarray:
+        mixed = clean + 0.4 * noise.standard_normal(clean.shape)
+        return (mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)).astype(np.float16)
+
+    weights = np.full(6, 0.5, np.float16)
+    return tuple(Embedding(drawn(cells), weights, drawn(pooled)) for _ in range(count))
+
+
+def story(recording: int, camera: str) -> list[Message]:
+    """What one camera tells: everybody passes twice, one of the tracks jumps to somebody else."""
+    told: list[Message] = [ModelReady(store_scene.MODEL, CALIBRATION)] if recording == 1 else []
+    for number in range(2 * PEOPLE):
+        start_s = 20.0 * number + 5 * recording
+        seen = store_scene.tracklet(recording, number + 1, start_s=start_s, crops=4, camera=camera)
+        noise = np.random.default_rng((recording, number))
+        first = looks(number % PEOPLE, 4, noise)
+        crops = first if number != 3 else (*first[:2], *looks((number + 1) % PEOPLE, 2, noise))
+        told += [
+            TrackletEmbedded(seen.tracklet, seen.model, crops),
+            Watermark(recording, int(seen.tracklet.times_ns[-1]) + 1),
+        ]
+    return [*told, RecordingEnded(recording, "done", 1000, 500)]
+
+
+def identities(path: Path, order: np.random.Generator, batch: int) -> dict[tuple[str, int, int], int]:
+    """The identity of every tracklet after the cameras' messages came mixed in some order."""
+    with open_store(path, create=True, write=True) as store:
+        run = store.begin_run(command="run", config={}, software="test")
+        numbers = [store_scene.recording(store, name, run=run) for name in CAMERAS]
+        stories = [story(number, name) for number, name in zip(numbers, CAMERAS, strict=True)]
+        job = MatchJob("", tuple(numbers), Config(), str(path), store.new_version("online"))
+        writer = Writer(store, job, lambda message: None)
+        mixed = interleaved(stories, order)
+        for start in range(0, len(mixed), batch):
+            writer.update(mixed[start : start + batch])
+            writer.link(min(writer.watermarks.values(), default=None))
+        return by_key(store)
+
+
+def writer_of(store: Store) -> tuple[Writer, list[Message]]:
+    """A writer for a new run of all cameras, and what it reports."""
+    run, told = store.begin_run(command="run", config={}, software="test"), list[Message]()
+    numbers = tuple(store_scene.recording(store, name, run=run) for name in CAMERAS)
+    job = MatchJob("", numbers, Config(), "", store.new_version("online"))
+    return Writer(store, job, told.append), told
+
+
+def everything(order: np.random.Generator) -> list[Message]:
+    """What all cameras tell, mixed."""
+    return interleaved([story(n + 1, name) for n, name in enumerate(CAMERAS)], order)
+
+
+def interleaved(stories: list[list[Message]], order: np.random.Generator) -> list[Message]:
+    """One list of all messages, each camera's in its own order."""
+    turns = order.permutation([i for i, told in enumerate(stories) for _ in told])
+    left = [iter(told) for told in stories]
+    return [next(left[turn]) for turn in turns]
+
+
+def test_the_writer_leaves_nothing_unlinked_though_it_looks_only_at_what_is_new(tmp_path: Path) -> None:
+    with open_store(tmp_path / "f.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        for message in everything(np.random.default_rng(5)):
+            writer.update([message])
+            writer.link(min(writer.watermarks.values(), default=None))
+            first = next(iter(store.unlinked(None, writer.job.version)), None)
+            assert first is None or first.id > writer.all_linked
+        assert first is None and writer.all_linked == max(t.id for t in store.tracklets())
+
+
+def test_a_matcher_started_over_in_between_says_the_same(
+    tmp_path: Path, in_turn: dict[tuple[str, int, int], int]
+) -> None:
+    messages = interleaved([story(n + 1, name) for n, name in enumerate(CAMERAS)], np.random.default_rng(0))
+    with open_store(tmp_path / "c.db", create=True, write=True) as store:
+        run = store.begin_run(command="run", config={}, software="test")
+        numbers = tuple(store_scene.recording(store, name, run=run) for name in CAMERAS)
+        ready = ModelReady(store_scene.MODEL, CALIBRATION)
+        job = MatchJob("", numbers, Config(), "c.db", store.new_version("online"), ready)
+        writer = Writer(store, job, lambda message: None)
+        for place, message in enumerate(messages):
+            if place == len(messages) // 2:
+                marks, writer = writer.watermarks, Writer(store, job, lambda message: None)
+                writer.watermarks = marks
+            writer.update([message])
+            writer.link(min(writer.watermarks.values(), default=None))
+        assert partition(by_key(store)) == partition(in_turn)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_storing_while_linking_pauses_changes_no_identity(
+    tmp_path: Path, in_turn: dict[tuple[str, int, int], int], seed: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    with open_store(tmp_path / "p.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        stored_meanwhile = 0
+        for message in everything(chance):
+            writer.update([message])
+            stored_meanwhile += isinstance(message, TrackletEmbedded) and writer.work is not None
+            writer.work = writer.work or writer.linking(min(writer.watermarks.values(), default=None))
+            some = itertools.islice(writer.work, int(chance.integers(1, 4)))
+            if not list(some):
+                writer.work = None
+        writer.close(lambda: True, lambda: False)
+        assert stored_meanwhile > 5
+        assert by_key(store) == in_turn
+
+
+def test_what_comes_is_in_the_store_before_linking_goes_on(tmp_path: Path) -> None:
+    with (
+        open_store(tmp_path / "s.db", create=True, write=True) as store,
+        open_store(tmp_path / "s.db") as eye,
+    ):
+        writer, _ = writer_of(store)
+        messages = everything(np.random.default_rng(0))
+        *_, late = [message for message in messages if isinstance(message, TrackletEmbedded)]
+        writer.update([message for message in messages if message is not late])
+        next(writer.linking(None))
+        before = len(list(eye.tracklets()))
+        writer.update([late])
+        assert len(list(eye.tracklets())) == before + 1
+        assert 0 < len(eye.identities_of_tracklets(1)) < before
+
+
+def test_a_matcher_that_is_started_over_stores_before_it_knows_everybody_again(tmp_path: Path) -> None:
+    with open_store(tmp_path / "r.db", create=True, write=True) as store:
+        first, _ = writer_of(store)
+        messages = everything(np.random.default_rng(0))
+        first.update(messages[:-5])
+        first.link(None)
+        job = msgspec.structs.replace(first.job, ready=ModelReady(store_scene.MODEL, CALIBRATION))
+        second = Writer(store, job, lambda message: None)
+        next(second.linking(None))
+        assert second.matcher is None, "it is still reading"
+        second.update(messages[-5:])
+        second.link(None)
+        assert len(by_key(store)) == len(list(store.tracklets()))
+
+
+def test_a_reid_worker_that_is_started_over_leaves_the_matcher_as_it_is(
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path / "m.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        writer.update([ModelReady(store_scene.MODEL, CALIBRATION)])
+        writer.link(None)
+        before = writer.matcher
+        writer.update([ModelReady(store_scene.MODEL, CALIBRATION)])
+        assert before is not None and writer.matcher is before
+
+
+def test_a_run_that_is_stopped_ends_soon_and_says_what_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(match_worker, "TURN_S", 0.0)
+    monkeypatch.setattr(match_worker, "LINKS_S", 0.0)
+    with open_store(tmp_path / "e.db", create=True, write=True) as store:
+        writer, told = writer_of(store)
+        writer.update(everything(np.random.default_rng(0)))
+        writer.close(lambda: True, lambda: True)
+        assert any(isinstance(said, Notice) and "recluster" in said.text for said in told)
+        assert len(list(store.unlinked(None, 1))) > 0
+        recluster(store, MatcherConfig())
+        assert len(by_key(store)) == len(list(store.tracklets()))
+
+
+def test_a_run_that_is_stopped_gives_up_looking_back_before_it_gives_up_linking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(match_worker, "TURN_S", 0.0)
+    monkeypatch.setattr(match_worker, "LOOKS_S", 0.0)
+    monkeypatch.setattr(match_worker, "LINKS_S", 1e9)
+    with open_store(tmp_path / "g.db", create=True, write=True) as store:
+        writer, told = writer_of(store)
+        writer.update(everything(np.random.default_rng(0)))
+        writer.close(lambda: True, lambda: True)
+        assert writer.matcher is not None and not writer.matcher.looks
+        assert len(by_key(store)) == len(list(store.tracklets())) and not told
+
+
+def partition(people: dict[tuple[str, int, int], int]) -> set[frozenset[tuple[str, int, int]]]:
+    """Who is together, whatever the numbers."""
+    return {frozenset(key for key in people if people[key] == one) for one in people.values()}
+
+
+def by_key(store: Store) -> dict[tuple[str, int, int], int]:
+    """The identity of every tracklet of the current version."""
+    said = store.identities_of_tracklets(store.current_version() or 0)
+    return {(t.camera, t.key.track, t.key.part): said[t.id] for t in store.tracklets()}
+
+
+@pytest.fixture(scope="module")
+def in_turn(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int, int], int]:
+    """The answer when messages come one at a time."""
+    return identities(tmp_path_factory.mktemp("w") / "a.db", np.random.default_rng(0), 1)
+
+
+def test_people_are_linked_and_a_jump_is_cut(in_turn: dict[tuple[str, int, int], int]) -> None:
+    assert len(in_turn) == len(CAMERAS) * (2 * PEOPLE + 1)
+    assert len(set(in_turn.values())) < len(in_turn) / 2
+    assert sum(track < 0 for _, track, _ in in_turn) == len(CAMERAS)
+
+
+@pytest.mark.parametrize(("seed", "batch"), [(1, 1), (2, 3), (3, 7), (4, 64), (5, 2), (6, 16)])
+def test_neither_order_nor_batch_changes_an_identity(
+    tmp_path: Path, in_turn: dict[tuple[str, int, int], int], seed: int, batch: int
+) -> None:
+    assert identities(tmp_path / "b.db", np.random.default_rng(seed), batch) == in_turn
