@@ -13,6 +13,7 @@ import yaml
 from msgspec import Meta
 
 from pipeline.config_words import explain, nearest, yaml_problem
+from pipeline.errors import MendableError
 
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -27,7 +28,7 @@ SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of live sources; anything else a library might open is refused."""
 
 
-class ConfigError(ValueError):
+class ConfigError(MendableError, ValueError, kind="wrong input"):
     """The configuration cannot be used; the message names the key and the valid ones."""
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from pipeline.store.database import StoreError
+from pipeline.errors import MendableError
 
 LIMIT_NS = 2**63 - 1
 """The store's times are 64-bit: the years 1678 to 2262."""
 
 
-class TimeSyntaxError(StoreError):
+class TimeSyntaxError(MendableError, ValueError, kind="wrong input"):
     """Not a time that can be asked for."""
 
 

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import MendableError
+
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 SECOND_NS = 1_000_000_000
@@ -26,7 +28,7 @@ GRID_SLACK_NS = 1_000_000
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-class SourceError(Exception):
+class SourceError(MendableError):
     """A source cannot be read; the message names it and says why."""
 
 

@@ -12,8 +12,9 @@ from typing import Annotated, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from pipeline.config import Config, ConfigError, config_for_sources, load_config, replayed
-from pipeline.store.database import StoreError, StoreFullError
+from pipeline.cli.exit_codes import WRONG_USAGE, exit_code
+from pipeline.config import Config, config_for_sources, load_config, replayed
+from pipeline.errors import MendableError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -375,7 +376,7 @@ def confirmed(question: str) -> bool:
 def fail(message: str) -> NoReturn:
     """End with one line and exit code 2."""
     err.print(message, style="bold red", markup=False, highlight=False)
-    raise typer.Exit(2)
+    raise typer.Exit(WRONG_USAGE)
 
 
 def main() -> None:
@@ -385,34 +386,6 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
-    except Exception as error:
-        if not isinstance(error, (ConfigError, StoreError)) and not isinstance(error, expected_errors()):
-            raise
+    except MendableError as error:
         err.print(str(error), style="bold red", markup=False, highlight=False)
-        sys.exit(2 if wrong_usage(error) else 1)
-
-
-def wrong_usage(error: Exception) -> bool:
-    """Whether it was the question that was wrong, not the outside world."""
-    if isinstance(error, (ConfigError, StoreError)):
-        return not isinstance(error, StoreFullError)
-    from pipeline.queries.find import PictureError
-    from pipeline.queries.pictures.render import NotAFolderError
-
-    return isinstance(error, (PictureError, NotAFolderError))
-
-
-def expected_errors() -> tuple[type[Exception], ...]:
-    """Errors of the outside world whose message says what to do; imported only when something went wrong."""
-    from pipeline.cameras.recordings import SourceError
-    from pipeline.linking.recluster import TooManyTracklets
-    from pipeline.queries.find import PictureError
-    from pipeline.queries.pictures.render import RenderError
-    from pipeline.running.processes import WorkerDied
-    from pipeline.running.status import StatusError
-    from pipeline.tracking.yolo import DetectorError
-    from reid.network.weights import WeightsError
-    from reid.sets.tracklets import CalibrationError
-
-    weights = (DetectorError, WeightsError, CalibrationError)
-    return (WorkerDied, TooManyTracklets, SourceError, StatusError, RenderError, PictureError, *weights)
+        sys.exit(exit_code(error))

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import MendableError
+
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
@@ -52,7 +54,7 @@ GREY_HEAD = (
 )
 
 
-class PhotographError(RuntimeError):
+class PhotographError(MendableError, RuntimeError):
     """The photographs of the ultralytics package are not where they should be."""
 
 

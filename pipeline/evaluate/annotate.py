@@ -10,18 +10,18 @@ import msgspec
 import numpy as np
 
 from pipeline.boxes import first_in_frame
+from pipeline.errors import MendableError
 from pipeline.evaluate.found import Found, read_found
 from pipeline.evaluate.labels import Mask
 from pipeline.queries.export import ExportWriteError, replaced_folder
 from pipeline.store.corrections import constraints, corrections
-from pipeline.store.database import StoreError
 from pipeline.store.store import Store
 
 Trust = Literal["confirmed", "everything"]
 """confirmed: only tracklets that an operator said belong together; the truth is partial."""
 
 
-class NothingConfirmedError(StoreError):
+class NothingConfirmedError(MendableError, kind="not found"):
     """No operator said anything that truth could be made of."""
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import MendableError
 from pipeline.evaluate.labels import Labels, labels
-from pipeline.store.database import StoreError
 
 LAYOUTS = ("gt_{}", "{}", "{}/gt/gt", "gt")
 """Where a camera's truth may lie in the folder; the last only where there is one camera."""
@@ -20,7 +20,7 @@ PERSON = ("person", "id", "identity", "track_id")
 CORNERS = (("x1", "y1", "x2", "y2"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
 
 
-class TruthError(StoreError):
+class TruthError(MendableError, kind="wrong input"):
     """The truth cannot be read; the message names the file, the line and what is wrong."""
 
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from pipeline.config import MatcherConfig
+from pipeline.errors import MendableError
 from pipeline.linking.cluster import Evidence, people, walked
 from pipeline.linking.constraints import enforced
 from pipeline.linking.match import Sighting
@@ -24,7 +25,7 @@ MOST_TRACKLETS = 20_000
 """Log-odds of all pairs are held in memory: 8 bytes each, in some five arrays at once."""
 
 
-class TooManyTracklets(ValueError):
+class TooManyTracklets(MendableError, ValueError, kind="full"):
     """The store holds more than can be compared all with all."""
 
 

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy import select
 
+from pipeline.errors import MendableError
 from pipeline.queries.people import AnySelect, chosen, tracks
-from pipeline.store.database import StoreError
 from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
 from pipeline.store.store import Store
 from pipeline.times import iso, with_utc
@@ -25,11 +25,11 @@ ROW_GROUP = 65_536
 """Rows written to Parquet at once: a few MB."""
 
 
-class ExportExistsError(StoreError):
+class ExportExistsError(MendableError, kind="wrong input"):
     """There is something where the export should go."""
 
 
-class ExportWriteError(StoreError):
+class ExportWriteError(MendableError, kind="unavailable"):
     """The export cannot be written; what was there before still is."""
 
 

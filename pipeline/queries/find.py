@@ -10,27 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cameras.picture_folders import read_picture
-from pipeline.config import Config, shipped
+from pipeline.config import Config
+from pipeline.errors import MendableError
 from pipeline.linking.gallery import FprGallery
 from pipeline.linking.match import Candidate
 from pipeline.queries.people import Person, people
 from pipeline.queries.recall import other_models, pooled_identities, sightings_of
-from pipeline.store.database import StoreError
+from pipeline.reid_weights import UnusableWeightsError, embedder_of
 from pipeline.store.store import Store, open_store
 from pipeline.tracking.detect import load_detector
-from reid.embed import Embedder, load_embedder
-from reid.sets.tracklets import Calibration
+from reid.embed import Embedder
+from reid.sets.tracklets import Calibration, CalibrationError
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 CLEAR_CONFIDENCE = 0.4
 """A box this certain is the person of the photograph; without one, the whole picture is."""
 
 
-class PictureError(Exception):
+class PictureError(MendableError, kind="wrong input"):
     """The photograph cannot be used; the message says why."""
 
 
-class OtherWeightsError(StoreError):
+class OtherWeightsError(MendableError, kind="wrong input"):
     """Everybody in the database was embedded by other weights, which are never compared."""
 
 
@@ -65,6 +66,7 @@ def find_people(
     Raises:
         PictureError: not a picture.
         OtherWeightsError, StoreError: the database was made with other weights, or cannot be read.
+        UnusableWeightsError, DetectorError: weights that cannot be used.
     """
     picture = read_picture(image)
     if picture is None:
@@ -72,12 +74,7 @@ def find_people(
         raise PictureError(f"{image}: {reason}")
     with open_store(database) as store:
         store.audit("find", "image", {"top": top})
-        backbone = Path(config.reid.backbone) if config.reid.backbone else None
-        weights = shipped(config.reid.weights)
-        embedder = load_embedder(
-            weights, device=config.reid.device, backbone=backbone, runtime=config.reid.runtime
-        )
-        return search(store, embedder, main_person(picture, config, say), config, top)
+        return search(store, embedder_of(config.reid), main_person(picture, config, say), config, top)
 
 
 def search(store: Store, embedder: Embedder, crop: Image, config: Config, top: int) -> list[Found]:
@@ -95,7 +92,11 @@ def search(store: Store, embedder: Embedder, crop: Image, config: Config, top: i
         raise OtherWeightsError(f"made with other weights ({', '.join(others)}): run again with --fresh")
     embeddings = embedder.embed([crop])
     recalled = known.nearest(embeddings[0].pooled, max(top, config.matcher.shortlist))
-    gallery = FprGallery(config.matcher.exemplars, Calibration.from_dict(embedder.calibration))
+    try:
+        calibration = Calibration.from_dict(embedder.calibration)
+    except CalibrationError as error:
+        raise UnusableWeightsError(str(error)) from error
+    gallery = FprGallery(config.matcher.exemplars, calibration)
     for identity, tracklet in sightings_of(store, version, recalled):
         if tracklet.model == embedder.model_id:
             gallery.append(identity, tracklet.embeddings)

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import Select, case, func, select
 
 from pipeline.config_words import nearest
+from pipeline.errors import MendableError
 from pipeline.linking.match import SightingState
-from pipeline.store.database import StoreError
 from pipeline.store.schema import Camera, CropRow, Identity, IdentityVersion, Recording, SightingRow, Tracklet
 from pipeline.store.store import Store
 from pipeline.store.tracklet_rows import pages
@@ -21,19 +21,19 @@ NEAREST_PEOPLE = 3
 AnySelect = Select[*tuple[Any, ...]]
 
 
-class UnknownPersonError(StoreError):
+class UnknownPersonError(MendableError, kind="not found"):
     """Nobody has this number; the message names the nearest."""
 
 
-class UnknownCameraError(StoreError):
+class UnknownCameraError(MendableError, kind="not found"):
     """No camera has this name; the message names the nearest."""
 
 
-class UnknownVersionError(StoreError):
+class UnknownVersionError(MendableError, kind="not found"):
     """There is no identity version of this number; the message names those there are."""
 
 
-class UnknownCropError(StoreError):
+class UnknownCropError(MendableError, kind="not found"):
     """No crop has this number, or it was erased."""
 
 

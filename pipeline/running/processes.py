@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pipeline.config import Config
+from pipeline.errors import MendableError
 from pipeline.messages import Message, MessageError, ModelReady, Notice, RecordingEnded
 from pipeline.running.channels import (
     PROGRESS,
@@ -85,7 +86,7 @@ class Run:
     workers: list[Worker] = field(default_factory=list)
 
 
-class WorkerDied(RuntimeError):
+class WorkerDied(MendableError, RuntimeError):
     """The ReID or match worker ended before its work was done."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.credentials import redact
+from pipeline.errors import MendableError
 from pipeline.messages import CameraHealth
 from pipeline.running.workers.crop_shedding import LEFT_OUT
 from pipeline.store.database import locate, now_ns
@@ -22,7 +23,7 @@ DEAD_NS = 10 * WRITE_NS
 """A run, or a camera, that was not heard of for so long hangs or is dead."""
 
 
-class StatusError(Exception):
+class StatusError(MendableError):
     """There is no status to show; the message says why."""
 
 

@@ -22,7 +22,7 @@ REQUEST_S = 5.0
 """A client that says nothing for so long is dropped."""
 
 
-class PortTakenError(ConfigError):
+class PortTakenError(ConfigError, kind="busy"):
     """The status port cannot be listened on."""
 
 

@@ -15,11 +15,13 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from pipeline.errors import MendableError
+
 BUSY_TIMEOUT_S = 30
 """A writer's longest transaction (one batch of tracklets) takes well under a second."""
 
 
-class StoreError(Exception):
+class StoreError(MendableError, kind="wrong input"):
     """The store cannot do what was asked; the message is one line that says what to do."""
 
 
@@ -27,19 +29,19 @@ class NotAStoreError(StoreError):
     """What is there is not a database of this program."""
 
 
-class StoreBusyError(StoreError):
+class StoreBusyError(StoreError, kind="busy"):
     """Something held the database's lock for longer than a writer waits."""
 
 
-class StoreFullError(StoreError):
+class StoreFullError(StoreError, kind="full"):
     """The disk is full; nothing of the last transaction was kept."""
 
 
-class ReadOnlyStoreError(StoreError):
+class ReadOnlyStoreError(StoreError, kind="unavailable"):
     """The database was opened for reading, or its file may not be written."""
 
 
-class UnreachableStoreError(StoreError):
+class UnreachableStoreError(StoreError, kind="unavailable"):
     """The database server does not answer or refuses."""
 
 

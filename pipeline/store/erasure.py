@@ -15,7 +15,7 @@ from pipeline.store.store import Store
 from pipeline.store.tracklet_rows import pages
 
 
-class ErasureIncompleteError(StoreError):
+class ErasureIncompleteError(StoreError, kind="busy"):
     """The rows are gone, but another program keeps a file with their old bytes open."""
 
 

@@ -28,11 +28,11 @@ ADVISORY_LOCK = 0x46505252
 """Any constant will do; it names the one writer of a PostgreSQL database."""
 
 
-class MissingStoreError(StoreError):
+class MissingStoreError(StoreError, kind="not found"):
     """There is no database where one should be."""
 
 
-class StoreInUseError(StoreError):
+class StoreInUseError(StoreError, kind="busy"):
     """Another process is the writer."""
 
 

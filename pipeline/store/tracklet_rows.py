@@ -27,7 +27,7 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segment that holds a JPEG's size (ITU T.81, table B.1)."""
 
 
-class UnknownRecordingError(StoreError):
+class UnknownRecordingError(StoreError, kind="not found"):
     """A tracklet came from a recording that the store does not have."""
 
 

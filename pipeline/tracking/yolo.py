@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import MendableError
 from pipeline.tracking.letterbox import PADDING, Image, Shape
 from reid.network.openvino_core import openvino_core
 
@@ -29,7 +30,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fpr-re
 log = logging.getLogger(__name__)
 
 
-class DetectorError(RuntimeError):
+class DetectorError(MendableError, RuntimeError):
     """The detector cannot be loaded; the message says what to do."""
 
 

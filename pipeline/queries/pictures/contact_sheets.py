@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.cameras.frames import Image
 from pipeline.config import utc
+from pipeline.errors import MendableError
 from pipeline.queries.people import Person, crop_jpeg
 from pipeline.queries.pictures.drawing import Portrait, colour_of, contact_sheet, when
 from pipeline.queries.pictures.people_in_frames import SightedCrop, sighted_crops
@@ -20,7 +21,7 @@ SHEET_CROPS = 16
 SHEET_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
 
 
-class RenderError(Exception):
+class RenderError(MendableError):
     """A picture or video cannot be written; the message names it and says why."""
 
 

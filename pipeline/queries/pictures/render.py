@@ -38,7 +38,7 @@ VIDEO_CLOCK_HZ = 90_000
 QUALITY = {"preset": "veryfast", "crf": "23"}
 
 
-class NotAFolderError(RenderError):
+class NotAFolderError(RenderError, kind="wrong input"):
     """What is drawn cannot go there: it is a file."""
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import MendableError
 from pipeline.tracking.letterbox import PADDING
 
 SCALES = (0.6, 1.4)
@@ -23,7 +24,7 @@ LEAST_VISIBLE = 0.2
 LEAST_SIDE_PX = 2.0
 
 
-class TrainingDataError(ValueError):
+class TrainingDataError(MendableError, ValueError, kind="wrong input"):
     """The archive does not hold images and labels as expected; the message names what is wrong."""
 
 
