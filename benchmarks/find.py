@@ -21,7 +21,14 @@ from pipeline.config import Config, ReidConfig, shipped  # noqa: E402
 from pipeline.linking.match import Sighting  # noqa: E402
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey  # noqa: E402
 from pipeline.queries.find import search  # noqa: E402
-from pipeline.store.store import Store, open_store  # noqa: E402
+from pipeline.store.cameras import add_camera  # noqa: E402
+from pipeline.store.claims import add_sightings, new_identity  # noqa: E402
+from pipeline.store.database import Store  # noqa: E402
+from pipeline.store.opening import open_store  # noqa: E402
+from pipeline.store.recordings import start_recording  # noqa: E402
+from pipeline.store.runs import begin_run  # noqa: E402
+from pipeline.store.tracklets import add_tracklets  # noqa: E402
+from pipeline.store.versions import new_version  # noqa: E402
 from reid.embed import Embedder, load_embedder  # noqa: E402
 
 BATCH = 200
@@ -33,9 +40,9 @@ MOST_S = 1.0
 def fill(store: Store, embedder: Embedder, people: int, crops: int) -> None:
     """Everybody once in one camera."""
     rng = np.random.default_rng(0)
-    run = store.begin_run(command="benchmark", config={}, software="benchmark")
-    camera = store.camera_id("hall", clock_known=True)
-    hall = store.start_recording(run=run, camera=camera, source="hall", fingerprint="f", start_ns=0)
+    run = begin_run(store, command="benchmark", config={}, software="benchmark")
+    camera = add_camera(store, "hall", clock_known=True)
+    hall = start_recording(store, run=run, camera=camera, source="hall", fingerprint="f", start_ns=0)
     seeds = embedder.embed([blotches(rng) for _ in range(SEEDS)])
     jpeg = cv2.imencode(".jpg", np.zeros((128, 64, 3), np.uint8))[1].tobytes()
     for start in range(0, people, BATCH):
@@ -44,10 +51,10 @@ def fill(store: Store, embedder: Embedder, people: int, crops: int) -> None:
             seed = seeds[person % SEEDS]
             own = Embedding(near(seed.cells, rng), seed.foreground, near(seed.pooled, rng))
             batch.append(presence(hall, person, own, crops, jpeg, embedder.model_id))
-        store.add_tracklets(batch)
-    version = store.new_version("online")
-    claims = [Sighting(t, store.new_identity(), "new") for t in range(1, people + 1)]
-    store.add_sightings(version, claims)
+        add_tracklets(store, batch)
+    version = new_version(store, "online")
+    claims = [Sighting(t, new_identity(store), "new") for t in range(1, people + 1)]
+    add_sightings(store, version, claims)
 
 
 def blotches(rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -27,6 +27,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,13 @@ from pipeline.evaluate.truth import CameraTruth, read_truth  # noqa: E402
 from pipeline.linking.look_back import EVERY_NS  # noqa: E402
 from pipeline.linking.match import Sighting  # noqa: E402
 from pipeline.running.workers.match import open_matcher  # noqa: E402
-from pipeline.store.store import Store, open_store  # noqa: E402
-from pipeline.store.versions import versions  # noqa: E402
+from pipeline.store.cameras import stored_cameras  # noqa: E402
+from pipeline.store.claims import add_sightings, new_identity  # noqa: E402
+from pipeline.store.database import Store  # noqa: E402
+from pipeline.store.models import newest_model  # noqa: E402
+from pipeline.store.opening import open_store  # noqa: E402
+from pipeline.store.tracklets import stored_tracklets  # noqa: E402
+from pipeline.store.versions import new_version, versions  # noqa: E402
 
 SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 NLPR = SHARED / "data/videos/nlpr_indoor"
@@ -171,10 +177,10 @@ Told = dict[int, list[tuple[int, Sighting]]]
 
 def replayed(store: Store) -> Told:
     """All that the online matcher says while these tracklets close one after the other."""
-    matcher = open_matcher(store, Config(), store.newest_model(), store.new_identity)
+    matcher = open_matcher(store, Config(), newest_model(store), partial(new_identity, store))
     told: Told = {}
     closed_ns: dict[int, int] = {}
-    for tracklet in store.tracklets():
+    for tracklet in stored_tracklets(store):
         closed_ns[tracklet.id] = now_ns = tracklet.due_ns
         for claim in matcher.update(tracklet):
             told.setdefault(claim.tracklet, []).append((now_ns - closed_ns[claim.tracklet], claim))
@@ -190,8 +196,8 @@ def known_after(told: Told, seconds: int) -> list[Sighting]:
 
 def stored(store: Store, claims: list[Sighting]) -> int:
     """A new identity version with these claims."""
-    version = store.new_version("online")
-    store.add_sightings(version, claims)
+    version = new_version(store, "online")
+    add_sightings(store, version, claims)
     return version
 
 
@@ -296,7 +302,7 @@ def identified(
 def our_pets(database: Path) -> PetsRow:
     """This program's tracks on pets09."""
     with open_store(database) as store:
-        (camera,) = [one.name for one in store.cameras()]
+        (camera,) = [one.name for one in stored_cameras(store)]
         truth = {camera: read_truth(PETS / "gt.txt", [camera])[camera]}
         measured = evaluate(store, truth, frames=PETS_FRAMES)
     return pets_row("this program", measured)

@@ -51,7 +51,11 @@ from pipeline.messages import (  # noqa: E402
     Watermark,
 )
 from pipeline.running.workers.match import MatchJob, Writer  # noqa: E402
-from pipeline.store.store import open_store  # noqa: E402
+from pipeline.store.cameras import add_camera  # noqa: E402
+from pipeline.store.opening import open_store  # noqa: E402
+from pipeline.store.recordings import start_recording  # noqa: E402
+from pipeline.store.runs import begin_run  # noqa: E402
+from pipeline.store.versions import new_version  # noqa: E402
 from reid.sets.tracklets import Calibration  # noqa: E402
 
 CAMERAS = ("hall", "gate", "yard")
@@ -88,15 +92,15 @@ def drive(folder: Path, tracklets: int, people: int, objects: bool) -> dict[str,
     samples: list[tuple[float, int]] = []
     before = None
     with open_store(folder / "site.db", create=True, write=True) as store:
-        run = store.begin_run(command="run", config={}, software="test")
+        run = begin_run(store, command="run", config={}, software="test")
         numbers = []
         for name in CAMERAS:
-            camera = store.camera_id(name, clock_known=True)
+            camera = add_camera(store, name, clock_known=True)
             numbers.append(
-                store.start_recording(run=run, camera=camera, source=name, fingerprint=None, start_ns=0)
+                start_recording(store, run=run, camera=camera, source=name, fingerprint=None, start_ns=0)
             )
         config = Config(matcher=MatcherConfig(identities=IDENTITIES))
-        writer = Writer(store, MatchJob("", tuple(numbers), config, "", store.new_version("online")), print)
+        writer = Writer(store, MatchJob("", tuple(numbers), config, "", new_version(store, "online")), print)
         writer.update([ModelReady("fpr-small", CALIBRATION)])
         began_s = time.process_time()
         for count, messages in enumerate(told(numbers, tracklets, people)):

@@ -9,7 +9,14 @@ import numpy as np
 
 from pipeline.linking.match import Sighting
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
-from pipeline.store.store import Store, open_store
+from pipeline.store.cameras import add_camera
+from pipeline.store.claims import add_sightings, new_identity
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.recordings import end_recording, start_recording
+from pipeline.store.runs import begin_run, end_run
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import new_version
 
 FPS = 25
 EIGHT_NS = 1_769_846_400 * 10**9
@@ -61,11 +68,11 @@ def recording(
     store: Store, camera: str, *, fingerprint: str = "f", clock_known: bool = True, run: int = 0
 ) -> int:
     """A started recording of a camera."""
-    run = run or store.begin_run(command="run", config={}, software="test")
-    row = store.camera_id(camera, clock_known=clock_known)
+    run = run or begin_run(store, command="run", config={}, software="test")
+    row = add_camera(store, camera, clock_known=clock_known)
     start_ns = EIGHT_NS if clock_known else 0
-    return store.start_recording(
-        run=run, camera=row, source=f"{camera}.mp4", fingerprint=fingerprint, start_ns=start_ns
+    return start_recording(
+        store, run=run, camera=row, source=f"{camera}.mp4", fingerprint=fingerprint, start_ns=start_ns
     )
 
 
@@ -73,12 +80,13 @@ def fill(path: Path, *, clock_known: bool = True) -> Path:
     """A store in which P1 goes hall -> gate -> hall, P2 stays in hall, and P3 at the gate could be P1."""
     origin_ns = EIGHT_NS if clock_known else 0
     with open_store(path, create=True, write=True) as store:
-        run = store.begin_run(command="run hall.mp4 gate.mp4", config={}, software="test")
+        run = begin_run(store, command="run hall.mp4 gate.mp4", config={}, software="test")
         hall = recording(store, "hall", clock_known=clock_known, run=run)
         gate = recording(store, "gate", clock_known=clock_known, run=run)
         places = {"recording": hall, "camera": "hall", "origin_ns": origin_ns}
         gates = {"recording": gate, "camera": "gate", "origin_ns": origin_ns}
-        store.add_tracklets(
+        add_tracklets(
+            store,
             [
                 tracklet(track=1, start_s=0, **places),
                 tracklet(track=1, part=1, start_s=2, **places),
@@ -86,14 +94,15 @@ def fill(path: Path, *, clock_known: bool = True) -> Path:
                 tracklet(track=1, start_s=20, **gates),
                 tracklet(track=2, start_s=30, **gates),
                 tracklet(track=3, start_s=60, **places),
-            ]
+            ],
         )
-        version = store.new_version("online")
-        one, two, three = (store.new_identity() for _ in range(3))
-        ids = {(t.camera, t.key.track, t.key.part): t.id for t in store.tracklets()}
+        version = new_version(store, "online")
+        one, two, three = (new_identity(store) for _ in range(3))
+        ids = {(t.camera, t.key.track, t.key.part): t.id for t in stored_tracklets(store)}
         again = {"distance": 0.2, "probability": 0.9, "runner_up": two, "runner_up_probability": 0.1}
         unsure = {"distance": 0.4, "probability": 0.55, "runner_up": one, "runner_up_probability": 0.45}
-        store.add_sightings(
+        add_sightings(
+            store,
             version,
             [
                 Sighting(ids["hall", 1, 0], one, "new"),
@@ -105,6 +114,6 @@ def fill(path: Path, *, clock_known: bool = True) -> Path:
             ],
         )
         for number in (hall, gate):
-            store.end_recording(number, state="done", frames=2000, detected=1000)
-        store.end_run(run, "done")
+            end_recording(store, number, state="done", frames=2000, detected=1000)
+        end_run(store, run, "done")
     return path

@@ -23,7 +23,9 @@ from pipeline.store.corrections import (
     split,
     undo,
 )
-from pipeline.store.store import Store, open_store
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.versions import current_version
 
 PROMPT = "s same, d different, n not sure, u undo, q quit: "
 
@@ -49,7 +51,7 @@ def show_split(database: str, person: str, tracklets: Sequence[str], out: Consol
     """
     with opened(database, err) as store:
         apart = split(store, parse_person(person), [parse_tracklet(text) for text in tracklets])
-        version = store.current_version()
+        version = current_version(store)
     out.print(Text(f"{' '.join(tracklets)}: now P{apart} (identity version {version})"))
 
 

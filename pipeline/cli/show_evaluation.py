@@ -14,7 +14,9 @@ from pipeline.cli.wording import count_text
 from pipeline.evaluate.evaluation import Coverage, Evaluation, evaluate
 from pipeline.evaluate.tracking import TrackingScore
 from pipeline.evaluate.truth import TruthError, read_truth
-from pipeline.store.store import Store, open_store
+from pipeline.store.cameras import stored_cameras
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
 
 
 def show_evaluation(
@@ -47,7 +49,7 @@ def show_evaluation(
     """
     limits = parse_frames(frames, first_frame) if frames else None
     with open_store(database) as store:
-        names = [camera.name for camera in store.cameras()]
+        names = [camera.name for camera in stored_cameras(store)]
         labelled = read_truth(truth, names, first_frame=first_frame)
         measured = evaluate(store, labelled, coverage=coverage, frames=limits, version=version)
         drawn = draw(store, measured, plots)

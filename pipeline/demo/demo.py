@@ -23,9 +23,13 @@ from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, over
 from pipeline.linking.site_knowledge import places
 from pipeline.queries.people import crop_jpeg
 from pipeline.running.run import run
+from pipeline.store.claims import identities_of_tracklets
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
 from pipeline.store.schema import Box
-from pipeline.store.store import Store, open_store
 from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.store.tracklets import stored_tracklets
+from pipeline.store.versions import current_version
 
 COLOUR_THRESHOLDS = tuple(np.linspace(0.05, 0.95, 46).round(3).tolist())
 """Every distance the control may link up to; the best for it is taken with the truth in hand."""
@@ -60,7 +64,7 @@ def run_demo(out: Path, *, console: Console, seed: int = 0, seconds: float = SEC
         return report.exit_code
     done = time.monotonic()
     with open_store(database) as store:
-        stored = list(store.tracklets())
+        stored = list(stored_tracklets(store))
         crops = read_crops(store, stored)
         tracklets = found_tracklets(store, stored)
         shows = overlaps(scene, tracklets)
@@ -117,7 +121,7 @@ def decoded(jpeg: bytes) -> Image:
 
 def found_tracklets(store: Store, stored: Sequence[StoredTracklet]) -> list[FoundTracklet]:
     """Every tracklet with its boxes and the identity of the newest version."""
-    identities = store.identities_of_tracklets(store.current_version() or 0)
+    identities = identities_of_tracklets(store, current_version(store) or 0)
     found = []
     with store.reading() as connection:
         for tracklet in stored:

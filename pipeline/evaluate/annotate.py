@@ -14,8 +14,10 @@ from pipeline.errors import MendableError
 from pipeline.evaluate.found import Found, read_found
 from pipeline.evaluate.labels import Mask
 from pipeline.queries.export import ExportWriteError, replaced_folder
+from pipeline.store.audit import audit
 from pipeline.store.corrections import constraints, corrections
-from pipeline.store.store import Store
+from pipeline.store.database import Store
+from pipeline.store.versions import current_version
 
 Trust = Literal["confirmed", "everything"]
 """confirmed: only tracklets that an operator said belong together; the truth is partial."""
@@ -57,7 +59,7 @@ def annotate(store: Store, out: Path, *, trust: Trust = "confirmed") -> Annotate
     chosen = {name: part.where(trusted(part, confirmed | unsure, trust)) for name, part in found.items()}
     if not any(len(part.tracks) for part in chosen.values()):
         raise NothingConfirmedError("no link was confirmed yet: answer some with `review` first")
-    store.audit("export", str(out.resolve()), {"format": "truth", "version": store.current_version()})
+    audit(store, "export", str(out.resolve()), {"format": "truth", "version": current_version(store)})
     try:
         with replaced_folder(out) as folder:
             for name, part in chosen.items():

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from pipeline.boxes import first_in_frame
 from pipeline.evaluate.labels import Labels, Mask, Numbers
 from pipeline.queries.people import chosen
+from pipeline.store.database import Store
 from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
-from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pipeline.evaluate.evaluation import Evaluation
 from pipeline.queries.pictures.contact_sheets import RenderError, save_picture
 from pipeline.queries.pictures.crops import tracklet_portraits
 from pipeline.queries.pictures.drawing import Colour, colour_of, contact_sheet
-from pipeline.store.store import Store
+from pipeline.store.audit import audit
+from pipeline.store.database import Store
 
 Group = tuple[str, Sequence[int]]
 """A heading and the tracklets under it."""
@@ -31,7 +32,7 @@ def draw_evaluation(store: Store, measured: Evaluation, folder: Path) -> list[Pa
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RenderError(f"{folder}: cannot be made: {error.strerror}") from error
-    store.audit("export", str(folder.resolve()), {"format": "evaluate", "version": measured.version})
+    audit(store, "export", str(folder.resolve()), {"format": "evaluate", "version": measured.version})
     paths = [draw_calibration(measured.confidence, folder / "calibration.png")]
     for name, title, colour, groups in wrong_links(measured):
         sheet = [(heading, tracklet_portraits(store, tracklets)) for heading, tracklets in groups]

@@ -19,7 +19,11 @@ from pipeline.linking.relink import renumbered
 from pipeline.linking.sightings import claims
 from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
-from pipeline.store.store import Store
+from pipeline.store.claims import add_sightings, identities_of_tracklets
+from pipeline.store.database import Store
+from pipeline.store.models import newest_model
+from pipeline.store.tracklets import stored_tracklets
+from pipeline.store.versions import current_version, new_version
 
 MOST_TRACKLETS = 20_000
 """Log-odds of all pairs are held in memory: 8 bytes each, in some five arrays at once."""
@@ -65,8 +69,8 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
         TooManyTracklets: more than fit into memory.
         CalibrationError: see `reid.sets.tracklets`.
     """
-    site = site_of(store, settings, store.newest_model())
-    tracklets = list(store.tracklets())
+    site = site_of(store, settings, newest_model(store))
+    tracklets = list(stored_tracklets(store))
     if len(tracklets) > MOST_TRACKLETS:
         raise TooManyTracklets(f"{len(tracklets)} tracklets: at most {MOST_TRACKLETS} are compared at once")
     evidence = gather(tracklets, site)
@@ -74,14 +78,14 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
     numbers = count(len(found.groups))
     labels = {tracklets[i].id: number for number, group in enumerate(found.groups) for i in group}
     labels = enforced(labels, site.said, lambda: next(numbers))
-    current = store.current_version()
-    before = store.identities_of_tracklets(current) if current is not None else {}
+    current = current_version(store)
+    before = identities_of_tracklets(store, current) if current is not None else {}
     drafts = [Sighting(tracklet, label, "new") for tracklet, label in labels.items()]
     names = renumbered(drafts, before, store)
     after = {tracklet: names[label] for tracklet, label in labels.items()}
     sightings = claims(tracklets, after, found.walks, settings)
-    version = store.new_version("recluster", note)
-    store.add_sightings(version, sightings)
+    version = new_version(store, "recluster", note)
+    add_sightings(store, version, sightings)
     told_of = changes(before, after, [t.id for t in tracklets], evidence)
     walks = usual(learnt(walked(evidence, found.groups)))
     counts = (len(set(before.values())), len(set(after.values())))

@@ -12,8 +12,12 @@ from pipeline.config import Config
 from pipeline.linking.constraints import enforced
 from pipeline.linking.match import Sighting
 from pipeline.running.workers.match import open_matcher
+from pipeline.store.claims import add_sightings, identities_of_tracklets, new_identity
 from pipeline.store.corrections import constraints
-from pipeline.store.store import Store
+from pipeline.store.database import Store
+from pipeline.store.models import newest_model
+from pipeline.store.tracklets import stored_tracklets
+from pipeline.store.versions import current_version, is_late, new_version
 
 
 def relink(store: Store, config: Config) -> int | None:
@@ -24,13 +28,13 @@ def relink(store: Store, config: Config) -> int | None:
     not depend on when each recording was read. People keep their numbers: a new identity takes the number of
     the old one it shares most tracklets with. What operators said holds.
     """
-    current = store.current_version()
-    if current is None or not store.is_late(current):
+    current = current_version(store)
+    if current is None or not is_late(store, current):
         return None
     numbers = count(1)
-    matcher = open_matcher(store, config, store.newest_model(), lambda: next(numbers))
+    matcher = open_matcher(store, config, newest_model(store), lambda: next(numbers))
     sightings: dict[int, Sighting] = {}
-    for tracklet in store.tracklets():
+    for tracklet in stored_tracklets(store):
         sightings |= {s.tracklet: s for s in matcher.update(tracklet)}
     sightings |= {s.tracklet: s for s in matcher.advance(None)}
     said = enforced(
@@ -41,10 +45,10 @@ def relink(store: Store, config: Config) -> int | None:
     sightings = {
         tracklet: msgspec.structs.replace(s, identity=said[tracklet]) for tracklet, s in sightings.items()
     }
-    before = store.identities_of_tracklets(current)
+    before = identities_of_tracklets(store, current)
     names = renumbered(list(sightings.values()), before, store)
-    version = store.new_version("relink", "recordings were read out of their order")
-    store.add_sightings(version, [named(sighting, names) for sighting in sightings.values()])
+    version = new_version(store, "relink", "recordings were read out of their order")
+    add_sightings(store, version, [named(sighting, names) for sighting in sightings.values()])
     return version
 
 
@@ -56,7 +60,7 @@ def renumbered(sightings: Sequence[Sighting], before: Mapping[int, int], store: 
         if new not in names and old not in names.values():
             names[new] = old
     for identity in sorted({s.identity for s in sightings} - set(names)):
-        names[identity] = store.new_identity()
+        names[identity] = new_identity(store)
     return names
 
 

@@ -16,8 +16,9 @@ from sqlalchemy import select
 
 from pipeline.errors import MendableError
 from pipeline.queries.people import AnySelect, chosen, tracks
+from pipeline.store.audit import audit
+from pipeline.store.database import Store
 from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
-from pipeline.store.store import Store
 from pipeline.times import iso, with_utc
 
 ExportFormat = Literal["mot", "csv", "json", "parquet"]
@@ -91,7 +92,7 @@ def export(
     check_target(out, format, overwrite=overwrite)
     number = chosen(store, version)
     detail = {"format": format, "version": number}
-    store.audit("export", str(out.resolve()), detail)
+    audit(store, "export", str(out.resolve()), detail)
     try:
         return WRITERS[format](store, out, number)
     except OSError as error:

@@ -17,7 +17,10 @@ from pipeline.linking.match import Candidate
 from pipeline.queries.people import Person, people
 from pipeline.queries.recall import other_models, pooled_identities, sightings_of
 from pipeline.reid_weights import UnusableWeightsError, embedder_of
-from pipeline.store.store import Store, open_store
+from pipeline.store.audit import audit
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.versions import current_version
 from pipeline.tracking.detect import load_detector
 from reid.embed import Embedder
 from reid.sets.tracklets import Calibration, CalibrationError
@@ -73,7 +76,7 @@ def find_people(
         reason = "no such file" if not image.exists() else "not a picture that can be read"
         raise PictureError(f"{image}: {reason}")
     with open_store(database) as store:
-        store.audit("find", "image", {"top": top})
+        audit(store, "find", "image", {"top": top})
         return search(store, embedder_of(config.reid), main_person(picture, config, say), config, top)
 
 
@@ -83,7 +86,7 @@ def search(store: Store, embedder: Embedder, crop: Image, config: Config, top: i
     Raises:
         OtherWeightsError: everybody was embedded by other weights.
     """
-    version = store.current_version()
+    version = current_version(store)
     if version is None:
         return []
     known = pooled_identities(store, version, embedder.model_id)

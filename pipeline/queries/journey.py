@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from pipeline.queries.people import Sighted, chosen, sighted, sighted_query, unknown_person
+from pipeline.store.audit import audit
+from pipeline.store.database import Store
 from pipeline.store.schema import SightingRow
-from pipeline.store.store import Store
 
 VISIT_GAP_S = 5.0
 """Tracklets of one camera that follow each other within it are one visit: a person behind a pillar."""
@@ -62,7 +63,7 @@ def journey(
         UnknownPersonError: nobody of this number in this version.
     """
     number = chosen(store, version)
-    store.audit("journey", f"P{person}", {"version": number})
+    audit(store, "journey", f"P{person}", {"version": number})
     links = sighted(store, sighted_query(number).where(SightingRow.identity == person))
     if not links:
         raise unknown_person(store, person, number)

@@ -12,9 +12,12 @@ from sqlalchemy import Select, case, func, select
 from pipeline.config_words import nearest
 from pipeline.errors import MendableError
 from pipeline.linking.match import SightingState
+from pipeline.store.audit import audit
+from pipeline.store.cameras import stored_cameras
+from pipeline.store.database import Store
+from pipeline.store.rows import pages
 from pipeline.store.schema import Camera, CropRow, Identity, IdentityVersion, Recording, SightingRow, Tracklet
-from pipeline.store.store import Store
-from pipeline.store.tracklet_rows import pages
+from pipeline.store.versions import current_version
 
 NEAREST_PEOPLE = 3
 
@@ -219,7 +222,7 @@ def best_crops(store: Store, person: int, *, limit: int = 8, version: int | None
         UnknownPersonError: nobody of this number in this version.
     """
     number = chosen(store, version)
-    store.audit("crops", f"P{person}", {"version": number})
+    audit(store, "crops", f"P{person}", {"version": number})
     crop = (CropRow.id, Camera.name, CropRow.tracklet, CropRow.time_ns, Camera.clock_known)
     query = select(*crop, CropRow.width, CropRow.height, CropRow.quality)
     query = query.join(Tracklet, CropRow.tracklet == Tracklet.id).join(Recording).join(Camera)
@@ -306,7 +309,7 @@ def unknown_person(store: Store, person: int, version: int) -> UnknownPersonErro
 
 def check_camera(store: Store, camera: str) -> None:
     """Refuse a camera that the store does not know."""
-    names = [stored.name for stored in store.cameras()]
+    names = [stored.name for stored in stored_cameras(store)]
     if camera not in names:
         raise UnknownCameraError(f"no camera {camera!r}{nearest(camera, names)}")
 
@@ -318,7 +321,7 @@ def chosen(store: Store, version: int | None) -> int:
         UnknownVersionError: the one asked for does not exist.
     """
     if not version:
-        return store.current_version() or 0
+        return current_version(store) or 0
     with store.reading() as connection:
         numbers = sorted(connection.scalars(select(IdentityVersion.id)))
     if version not in numbers:

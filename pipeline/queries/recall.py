@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sqlalchemy import Connection, Executable, select
 
+from pipeline.store.database import Store
 from pipeline.store.schema import CropRow, EmbeddingRow, Model, SightingRow
-from pipeline.store.store import Store
 from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.store.tracklets import tracklets_in_order
 
 Vectors = NDArray[np.floating[Any]]
 
@@ -80,13 +81,13 @@ def summed(owners: NDArray[np.int64], pooled: bytes) -> PooledIdentities:
 def sightings_of(
     store: Store, version: int, identities: Sequence[int]
 ) -> Iterator[tuple[int, StoredTracklet]]:
-    """The certain tracklets of these identities, in the order of `Store.unlinked`, each with its identity."""
+    """The certain tracklets of these identities, each with its own, in the order of linking."""
     mine = (SightingRow.version == version) & SightingRow.identity.in_(identities)
     certain = select(SightingRow.tracklet, SightingRow.identity).where(mine, SightingRow.state != "ambiguous")
     with store.reading() as connection:
         owners = {tracklet: identity for tracklet, identity in connection.execute(certain)}
     ids = select(SightingRow.tracklet).where(mine, SightingRow.state != "ambiguous")
-    for tracklet in store.tracklets_in_order(ids):
+    for tracklet in tracklets_in_order(store, ids):
         if tracklet.id in owners:
             yield owners[tracklet.id], tracklet
 

@@ -13,17 +13,19 @@ from pipeline.queries.people import Sighted, tracks
 from pipeline.queries.pictures.contact_sheets import RenderError, save_picture
 from pipeline.queries.pictures.crops import tracklet_portraits
 from pipeline.queries.pictures.drawing import colour_of, contact_sheet
+from pipeline.store.audit import audit
+from pipeline.store.claims import new_identity
 from pipeline.store.corrections import (
     CorrectionKind,
     Move,
+    corrected_version,
     corrections,
     current,
-    new_version,
     record,
     tracklets_of,
     undo,
 )
-from pipeline.store.store import Store
+from pipeline.store.database import Store
 
 Reply = Literal["same", "different", "unsure", "undo", "quit"]
 KEYS: dict[str, Reply] = {"s": "same", "d": "different", "n": "unsure", "u": "undo", "q": "quit"}
@@ -126,7 +128,7 @@ class Review:
         Raises:
             RenderError: a picture cannot be written.
         """
-        self.store.audit("export", str(self.pictures.resolve()), {"format": "review"})
+        audit(self.store, "export", str(self.pictures.resolve()), {"format": "review"})
         asked = 0
         while waiting := questions(self.store, below=below):
             reply = self.put(waiting[0])
@@ -165,14 +167,14 @@ class Review:
 
     def parted(self, one: Question) -> int:
         """The new person that tracklets are filed under which are not who they were said to be."""
-        apart = self.store.new_identity()
+        apart = new_identity(self.store)
         self.keep("different", one, one.person, apart)
         return apart
 
     def keep(self, kind: CorrectionKind, one: Question, person: int, after: int) -> None:
         """Keep an answer about the tracklets of a question and a person, and file them under `after`."""
         if self.version is None:
-            self.version = new_version(self.store, "review")
+            self.version = corrected_version(self.store, "review")
         others = self.others(one, person)
         shown = others[:SHOWN] if kind == "same" else others
         moves = [Move(t, 0, person, person) for t in shown]

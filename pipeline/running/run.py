@@ -23,9 +23,15 @@ from pipeline.running.processes import run_processes
 from pipeline.running.status import StatusBoard
 from pipeline.running.status_server import serve_status
 from pipeline.running.workers.camera import CameraJob
+from pipeline.store.cameras import add_camera
+from pipeline.store.claims import unlinked_tracklets
 from pipeline.store.corrections import corrections
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.recordings import find_recording, forget_recordings, recording_starts, start_recording
 from pipeline.store.removal import FINISHED
-from pipeline.store.store import Store, open_store
+from pipeline.store.runs import begin_run, end_run
+from pipeline.store.versions import current_version, new_version
 from pipeline.times import iso
 from pipeline.tracking.detect import DetectorError, choose_device, find_weights
 from reid.network.weights import WeightsError, read_notes
@@ -76,21 +82,21 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
     config = hide(config)
     check_weights(config)
     with open_store(database, create=True, write=True) as store:
-        run_id = store.begin_run(command=command, config=config, software=software_version())
+        run_id = begin_run(store, command=command, config=config, software=software_version())
         jobs, skipped, failed = prepare(store, run_id, config.cameras, console, fresh=fresh)
-        identities = store.current_version() or store.new_version("online", "first run")
+        identities = current_version(store) or new_version(store, "online", "first run")
         report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
         state = "failed"
         try:
             if jobs:
                 carry_out(jobs, config, database, identities, report, console)
             state = "interrupted" if report.interrupted else "done"
-            left = any(store.unlinked(None, identities))
+            left = any(unlinked_tracklets(store, None, identities))
             if state == "done" and (jobs or left) and not any(job.camera.live for job in jobs):
                 relink(store, config)
                 look_back(store, config, console)
         finally:
-            store.end_run(run_id, state)
+            end_run(store, run_id, state)
     report.wall_s = time.monotonic() - started_s
     return report
 
@@ -140,15 +146,16 @@ def prepare(
             failed[camera.name] = told
             console.print(f"{camera.name}: {told}", style="bold red", markup=False, highlight=False)
             continue
-        row = store.camera_id(camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
-        earlier = store.find_recording(row, fingerprint) if fingerprint else None
+        row = add_camera(store, camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
+        earlier = find_recording(store, row, fingerprint) if fingerprint else None
         if earlier and earlier.finished:
             skipped.append(camera.name)
             console.print(
                 f"{camera.name}: this recording is in the database already (--fresh reads it again)"
             )
             continue
-        recording = store.start_recording(
+        recording = start_recording(
+            store,
             run=run_id,
             camera=row,
             source=camera.source,
@@ -165,7 +172,7 @@ def started_otherwise(store: Store, camera: CameraConfig, fingerprint: str | Non
     A camera's times are all UTC, or all counted from the starts of its recordings.
     """
     dated = camera.live or camera.start_ns != 0
-    for held in store.starts(camera.name):
+    for held in recording_starts(store, camera.name):
         same = held.fingerprint is not None and held.fingerprint == fingerprint
         if same and held.state not in FINISHED:
             continue  # it is read again anyway
@@ -189,7 +196,7 @@ def forget_earlier(store: Store, camera: CameraConfig, console: Console) -> None
     if not camera.live:
         open_source(camera).close()
     void = sum(one.void for one in corrections(store))
-    if store.forget_recordings([camera.name]):
+    if forget_recordings(store, [camera.name]):
         console.print(f"{camera.name}: read again from the start", style="dim", markup=False, highlight=False)
     if lost := sum(one.void for one in corrections(store)) - void:
         text = f"{camera.name}: {lost} of your corrections spoke of what is read again, and are void"

@@ -11,16 +11,13 @@ from sqlalchemy import Connection, insert, literal, select, update
 
 from pipeline.linking.constraints import Constraints, Relation, Statement, consistent
 from pipeline.queries.people import check_person
-from pipeline.store.database import StoreError
-from pipeline.store.opening import StoreInUseError
-from pipeline.store.schema import (
-    CorrectionMember,
-    CorrectionRow,
-    IdentityVersion,
-    SightingRow,
-)
-from pipeline.store.store import Store, open_store
-from pipeline.store.tracklet_rows import insert_rows, new_row
+from pipeline.store.audit import audit
+from pipeline.store.claims import new_identity
+from pipeline.store.database import Store, StoreError
+from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.rows import insert_rows, new_row
+from pipeline.store.schema import CorrectionMember, CorrectionRow, IdentityVersion, SightingRow
+from pipeline.store.versions import current_version
 
 CorrectionKind = Literal["merge", "split", "same", "different", "unsure", "undo"]
 RELATIONS: dict[str, Relation] = {
@@ -100,7 +97,7 @@ def merge(store: Store, people: Sequence[int]) -> int:
         raise CorrectionError(f"P{first}: name two people or more to merge")
     for person in (first, *others):
         check_person(store, person)
-    version = new_version(store, f"merge {names([first, *others])}")
+    version = corrected_version(store, f"merge {names([first, *others])}")
     for other in others:
         kept = [Move(t, 0, first, first) for t in tracklets_of(store, version, first)]
         moved = [Move(t, 1, other, first) for t in tracklets_of(store, version, other)]
@@ -121,8 +118,8 @@ def split(store: Store, person: int, tracklets: Iterable[int]) -> int:
     if not chosen or not set(chosen) < set(held):
         text = " ".join(f"t{tracklet}" for tracklet in held)
         raise CorrectionError(f"P{person} is {text}: name some of them, not all")
-    version = new_version(store, f"split P{person}")
-    apart = store.new_identity()
+    version = corrected_version(store, f"split P{person}")
+    apart = new_identity(store)
     moves = [Move(t, int(t in chosen), person, apart if t in chosen else person) for t in held]
     record(store, version, "split", f"P{apart} is not P{person}", moves)
     return apart
@@ -144,14 +141,14 @@ def undo(store: Store, correction: int | None = None) -> Correction:
         which = "no correction" if correction is None else f"no correction {correction} that still counts"
         raise CorrectionError(f"{which}: nothing to undo")
     last = wanted[-1]
-    version = new_version(store, f"undo {last.correction}")
+    version = corrected_version(store, f"undo {last.correction}")
     moves = moved_back(store, last.correction)
     note = f"not any more: {last.note}"
     with store.writing() as connection:
         insert_correction(connection, store.clock(), version, "undo", note, moves, last.correction)
         for move in moves:
             put(connection, version, move, claim_before(connection, last.version or version, move))
-    store.audit("undo", note, {"version": version, "correction": last.correction})
+    audit(store, "undo", note, {"version": version, "correction": last.correction})
     return last
 
 
@@ -200,7 +197,7 @@ def current(store: Store) -> int:
     Raises:
         CorrectionError: there is none.
     """
-    version = store.current_version()
+    version = current_version(store)
     if version is None:
         raise CorrectionError(f"{store.location.name}: nobody has been identified yet")
     return version
@@ -213,7 +210,7 @@ def tracklets_of(store: Store, version: int, person: int) -> list[int]:
         return sorted(connection.scalars(select(SightingRow.tracklet).where(mine)))
 
 
-def new_version(store: Store, note: str) -> int:
+def corrected_version(store: Store, note: str) -> int:
     """Number of a new identity version that says what the current one says."""
     earlier = current(store)
     table = SightingRow.__table__
@@ -234,7 +231,7 @@ def record(store: Store, version: int, kind: CorrectionKind, note: str, moves: S
         if kind != "unsure":
             for move in moves:
                 put(connection, version, move, settled(move, kind, number))
-    store.audit(kind, note, {"version": version, "correction": number})
+    audit(store, kind, note, {"version": version, "correction": number})
     return number
 
 

@@ -80,7 +80,7 @@ def locate(url_or_path: str | Path) -> Location:
     )
 
 
-class Database:
+class Store:
     """An open database with its schema checked; a context manager. The writer holds the one lock."""
 
     def __init__(

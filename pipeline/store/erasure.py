@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
 from pipeline.queries.people import check_person
-from pipeline.store.database import ReadOnlyStoreError, StoreError, translated
+from pipeline.store.database import ReadOnlyStoreError, Store, StoreError, translated
 from pipeline.store.removal import remove_empty_identities, remove_identities
+from pipeline.store.rows import pages
 from pipeline.store.schema import AuditEntry, Box, CropRow, EmbeddingRow, SightingRow, Tracklet
-from pipeline.store.store import Store
-from pipeline.store.tracklet_rows import pages
+from pipeline.store.versions import current_version
 
 
 class ErasureIncompleteError(StoreError, kind="busy"):
@@ -49,7 +49,7 @@ def forget(store: Store, person: int) -> Erased:
     if store.lock is None:
         raise ReadOnlyStoreError(f"{store.location.name}: open for reading only")
     check_person(store, person)
-    version = store.current_version()
+    version = current_version(store)
     with store.writing() as connection:
         mine = (SightingRow.identity == person) & (SightingRow.version == version)
         tracklets = list(connection.scalars(select(SightingRow.tracklet).where(mine)))

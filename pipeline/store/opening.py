@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,12 @@ from pipeline.store.database import (
     Location,
     NotAStoreError,
     ReadOnlyStoreError,
+    Store,
     StoreError,
     WriterLock,
     engine_for,
+    locate,
+    now_ns,
     translated,
     write_transaction,
 )
@@ -50,6 +54,32 @@ class Opened:
 
     engine: Engine
     lock: WriterLock | None
+
+
+def open_store(
+    url_or_path: str | Path,
+    *,
+    create: bool = False,
+    write: bool = False,
+    lock_held: bool = False,
+    clock: Callable[[], int] = now_ns,
+) -> Store:
+    """The store in an SQLite file or at a PostgreSQL URL (password: PGPASSWORD or ~/.pgpass).
+
+    Args:
+        url_or_path: file path, or SQLAlchemy URL.
+        create: make it if it is missing.
+        write: become its one writer and bring an older schema up to date; without it, query only.
+        lock_held: the process that started this one is the writer, keeps the lock and lets this one write.
+        clock: now, in UTC epoch ns.
+
+    Raises:
+        MissingStoreError, NotAStoreError, NewerSchemaError, OlderSchemaError, StoreInUseError,
+        ReadOnlyStoreError, UnreachableStoreError: see there.
+    """
+    location = locate(url_or_path)
+    opened = open_engine(location, create=create, write=write, lock_held=lock_held)
+    return Store(location, opened.engine, opened.lock, clock)
 
 
 def open_engine(location: Location, *, create: bool, write: bool, lock_held: bool = False) -> Opened:

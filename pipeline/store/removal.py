@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, select, update
 
+from pipeline.store.rows import pages
 from pipeline.store.schema import Identity, Recording, SightingRow, Tracklet
-from pipeline.store.tracklet_rows import pages
 
 FINISHED = ("done", "short")
 """States of a recording that need not be processed again."""

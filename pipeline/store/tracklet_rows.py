@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from pipeline.linking.double_boxes import Trajectory
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 from pipeline.store.database import StoreError
+from pipeline.store.rows import insert_rows, new_row, new_rows, pages
 from pipeline.store.schema import Box, Camera, CropRow, EmbeddingRow, Model, Recording, Tracklet
 
-T = TypeVar("T")
-
-PAGE = 64
-"""Tracklets read or looked up at once: with cells of 5 crops, 16 KB each, 5 MB."""
 CELLS_KEPT = 5
 """Crops of a tracklet, its best, that are stored with their cells: nothing compares those of more. The pooled
 vectors of all of them make its mean, which is the better the more there are (docs/results_linking.md)."""
@@ -71,7 +68,7 @@ def insert_tracklets(
     """Insert what is not there yet; `closed_ns` of those that are not linked in the order of their own end.
 
     Raises:
-        ValueError, UnknownRecordingError: see `Store.add_tracklets`.
+        ValueError, UnknownRecordingError: see `add_tracklets`.
     """
     fresh = new_tracklets(connection, batch)
     for item in fresh.values():
@@ -257,29 +254,3 @@ def embedding(row: Any) -> Embedding:
     """An embedding from its row."""
     cells = np.frombuffer(row.cells, "<f2").reshape(row.cell_count, row.channels)
     return Embedding(cells, np.frombuffer(row.foreground, "<f2"), np.frombuffer(row.pooled, "<f2"))
-
-
-def new_row(connection: Connection, table: Any, **values: Any) -> int:
-    """Number of the inserted row."""
-    return int(connection.execute(insert(table.__table__).returning(table.id), values).scalar_one())
-
-
-def new_rows(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> list[int]:
-    """Numbers of the inserted rows, in their order."""
-    if not rows:
-        return []
-    statement = insert(table.__table__).returning(table.id, sort_by_parameter_order=True)
-    return list(connection.scalars(statement, rows))
-
-
-def insert_rows(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    """Insert many rows at once, past the ORM."""
-    if rows:
-        connection.execute(insert(table.__table__), rows)
-
-
-def pages(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items, PAGE at a time."""
-    iterator = iter(items)
-    while page := list(islice(iterator, PAGE)):
-        yield page

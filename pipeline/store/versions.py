@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
-from sqlalchemy import func, select
+from typing import Literal
 
+import msgspec
+from sqlalchemy import func, select, update
+
+from pipeline.store.database import Store
+from pipeline.store.rows import new_row
 from pipeline.store.schema import IdentityVersion, SightingRow
-from pipeline.store.store import Store
+
+VersionKind = Literal["online", "relink", "recluster", "correction"]
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -18,6 +23,34 @@ class Version(msgspec.Struct, frozen=True):
     note: str
     people: int
     tracklets: int
+
+
+def current_version(store: Store) -> int | None:
+    """The newest identity version, if there is one."""
+    query = select(IdentityVersion.id).order_by(IdentityVersion.id.desc()).limit(1)
+    with store.reading() as connection:
+        return connection.scalar(query)
+
+
+def new_version(store: Store, kind: VersionKind, note: str = "") -> int:
+    """Number of a new, empty identity version, which is now the current one."""
+    values = {"created_ns": store.clock(), "kind": kind, "note": note, "late": False}
+    with store.writing() as connection:
+        return new_row(connection, IdentityVersion, **values)
+
+
+def mark_late(store: Store, version: int) -> None:
+    """Note that tracklets were linked out of their order, so that linking anew may say otherwise."""
+    with store.writing() as connection:
+        row = update(IdentityVersion).where(IdentityVersion.id == version)
+        connection.execute(row.values(late=True))
+
+
+def is_late(store: Store, version: int) -> bool:
+    """Whether `mark_late` was called for this version."""
+    query = select(IdentityVersion.late).where(IdentityVersion.id == version)
+    with store.reading() as connection:
+        return bool(connection.scalar(query))
 
 
 def versions(store: Store) -> list[Version]:

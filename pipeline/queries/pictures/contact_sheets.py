@@ -14,7 +14,7 @@ from pipeline.errors import MendableError
 from pipeline.queries.people import Person, crop_jpeg
 from pipeline.queries.pictures.drawing import Portrait, colour_of, contact_sheet, when
 from pipeline.queries.pictures.people_in_frames import SightedCrop, sighted_crops
-from pipeline.store.store import Store
+from pipeline.store.database import Store
 
 SHEET_CROPS = 16
 """Crops of each camera on a sheet."""

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from pipeline.queries.pictures.contact_sheets import portrait
 from pipeline.queries.pictures.drawing import Portrait
 from pipeline.queries.pictures.people_in_frames import SightedCrop
+from pipeline.store.database import Store
 from pipeline.store.schema import Camera, CropRow, Recording, Tracklet
-from pipeline.store.store import Store
 
 CROPS = 2
 """The best of each tracklet."""

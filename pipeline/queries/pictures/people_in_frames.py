@@ -15,8 +15,8 @@ from pipeline.boxes import first_in_frame
 from pipeline.config import CameraConfig
 from pipeline.queries.people import chosen
 from pipeline.queries.pictures.drawing import Label
+from pipeline.store.database import Store
 from pipeline.store.schema import Box, Camera, CropRow, Recording, Run, SightingRow, Tracklet
-from pipeline.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from pipeline.queries.pictures.drawing import (
     when,
 )
 from pipeline.queries.pictures.people_in_frames import Footage, footage, frame_labels
-from pipeline.store.store import Store
+from pipeline.store.audit import audit
+from pipeline.store.database import Store
 
 __all__ = ["NotAFolderError", "RenderError", "Rendered", "render", "render_camera"]
 
@@ -96,7 +97,7 @@ def render(
     for person in people or ():
         check_person(store, person, version=version)
     make_folder(out)
-    store.audit("export", str(out.resolve()), {"format": "render", "people": list(people or ())})
+    audit(store, "export", str(out.resolve()), {"format": "render", "people": list(people or ())})
     videos: list[Path] = []
     problems: list[str] = []
     recordings = footage(store, cameras)

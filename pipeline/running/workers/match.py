@@ -38,8 +38,13 @@ from pipeline.running.channels import (
     open_context,
     parent_alive,
 )
-from pipeline.store.database import StoreError
-from pipeline.store.store import Store, open_store
+from pipeline.store.claims import add_sightings, linked_up_to, load_gallery, new_identity, unlinked_tracklets
+from pipeline.store.database import Store, StoreError
+from pipeline.store.models import keep_calibration, stored_calibration
+from pipeline.store.opening import open_store
+from pipeline.store.recordings import end_recording, note_frame_size
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import mark_late
 from reid.sets.tracklets import Calibration, CalibrationError
 
 BATCH = 64
@@ -156,16 +161,17 @@ class Writer:
             if isinstance(message, Watermark) and message.recording in self.watermarks:
                 self.watermarks[message.recording] = message.time_ns
             elif isinstance(message, ModelReady):
-                self.store.set_calibration(message.model, message.calibration)
+                keep_calibration(self.store, message.model, message.calibration)
                 if message.model != self.model:
                     self.model, self.matcher, self.work = message.model, None, None
             elif isinstance(message, RecordingStarted):
-                self.store.frame_size(
-                    message.recording, width=message.width, height=message.height, fps=message.fps
+                note_frame_size(
+                    self.store, message.recording, width=message.width, height=message.height, fps=message.fps
                 )
             elif isinstance(message, RecordingEnded):
                 self.watermarks.pop(message.recording, None)
-                self.store.end_recording(
+                end_recording(
+                    self.store,
                     message.recording,
                     state=message.state,
                     frames=message.frames,
@@ -182,7 +188,7 @@ class Writer:
             for tracklet, found in zip(tracklets, cut, strict=True)
             for piece in found[:-1]
         }
-        self.store.add_tracklets([piece for found in cut for piece in found], closed_ns)
+        add_tracklets(self.store, [piece for found in cut for piece in found], closed_ns)
         self.stored += sum(map(len, cut))
 
     def link(self, until_ns: int | None) -> None:
@@ -212,24 +218,24 @@ class Writer:
         if self.matcher is None or (until_ns is not None and until_ns <= self.linked_ns):
             return
         last_ns = None if until_ns is None else until_ns - 1
-        for tracklet in self.store.unlinked(last_ns, self.job.version, after=self.all_linked):
+        for tracklet in unlinked_tracklets(self.store, last_ns, self.job.version, after=self.all_linked):
             claims = yield from self.matcher.updating(tracklet)
             self.mind_order(tracklet.due_ns)
-            self.store.add_sightings(self.job.version, claims)
+            add_sightings(self.store, self.job.version, claims)
             self.linked += 1
             yield
         if corrected := (yield from self.matcher.advancing(until_ns)):
-            self.store.add_sightings(self.job.version, corrected)
+            add_sightings(self.store, self.job.version, corrected)
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
-        self.all_linked = self.store.linked_up_to(self.job.version, after=self.all_linked)
+        self.all_linked = linked_up_to(self.store, self.job.version, after=self.all_linked)
 
     def restoring(self) -> Iterator[None]:
         """Make the matcher for the model, with everybody this model has seen before.
 
         Of who was seen more often the latest MOST_RECENT tracklets: all that may still be corrected is there.
         """
-        matcher = open_matcher(self.store, self.job.config, self.model, self.store.new_identity)
-        for known in self.store.load_gallery(self.job.version, newest=MOST_RECENT):
+        matcher = open_matcher(self.store, self.job.config, self.model, partial(new_identity, self.store))
+        for known in load_gallery(self.store, self.job.version, newest=MOST_RECENT):
             matcher.restore(known.tracklet, known.sighting)
             self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
             yield
@@ -239,7 +245,7 @@ class Writer:
         """Note the first tracklet older than one linked before: the run ends with linking all again."""
         if due_ns < self.newest_ns and not self.late:
             self.late = True
-            self.store.mark_late(self.job.version)
+            mark_late(self.store, self.job.version)
         self.newest_ns = max(self.newest_ns, due_ns)
 
     def refuse(self, error: MessageError) -> None:
@@ -260,10 +266,10 @@ def open_matcher(store: Store, config: Config, model: str, new_identity: Callabl
     matcher = Matcher(
         config.matcher,
         places(store, first_part_ns=round(config.live.first_part_s * 1e9)),
-        FprGallery(config.matcher.exemplars, Calibration.from_dict(store.calibration(model))),
+        FprGallery(config.matcher.exemplars, Calibration.from_dict(stored_calibration(store, model))),
         new_identity,
         part_ns=round(config.tracklets.part_s * 1e9),
         model=model,
     )
-    recall = partial(store.tracklets, crops=CROPS_RECALLED)
+    recall = partial(stored_tracklets, store, crops=CROPS_RECALLED)
     return LookBack(matcher, site_of(store, config.matcher, model), recall)

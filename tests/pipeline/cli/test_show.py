@@ -28,7 +28,8 @@ from pipeline.linking.cut_tracklets import cut_off
 from pipeline.messages import RecordingEnded, TrackletKey
 from pipeline.queries.find import Found
 from pipeline.running.run import RunReport
-from pipeline.store.store import open_store
+from pipeline.store.opening import open_store
+from pipeline.store.tracklets import add_tracklets
 from tests.store_scene import EIGHT_NS, fill, recording, tracklet
 
 
@@ -87,7 +88,7 @@ def test_tracks_of_a_camera_with_several_recordings_say_which(database: str) -> 
     with open_store(database, write=True) as store:
         second = recording(store, "hall", fingerprint="other")
         piece = cut_off(TrackletKey(second, 14, 0), 0)
-        store.add_tracklets([tracklet(second, piece.track)])
+        add_tracklets(store, [tracklet(second, piece.track)])
     text = shown(show_tracks, database)
     assert re.search(r"hall +3 +t7 +14a ", line_with(text, "14a"))
     assert re.search(r"hall +1 +t2 +1\.1 ", line_with(text, "t2"))

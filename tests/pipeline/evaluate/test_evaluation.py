@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.evaluate.evaluation import Coverage, Evaluation, evaluate
 from pipeline.evaluate.truth import TruthError, read_truth
-from pipeline.store.store import open_store
+from pipeline.store.opening import open_store
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]

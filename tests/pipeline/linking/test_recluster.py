@@ -12,7 +12,14 @@ from pipeline.config import MatcherConfig
 from pipeline.linking.match import Sighting
 from pipeline.linking.recluster import recluster
 from pipeline.messages import Embedding, TrackletEmbedded
-from pipeline.store.store import Store, corrections, open_store
+from pipeline.store import corrections
+from pipeline.store.claims import add_sightings, identities_of_tracklets, load_gallery, new_identity
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.recordings import recording_cameras
+from pipeline.store.runs import begin_run
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import current_version, new_version
 from tests import store_scene
 
 PEOPLE = {1: "anna", 2: "boris", 3: "clara"}
@@ -35,7 +42,7 @@ def looking_like(person: int, seen: TrackletEmbedded) -> TrackletEmbedded:
 def store(tmp_path: Path) -> Store:
     """Everybody goes through hall and gate twice; an online run had found nobody again."""
     with open_store(tmp_path / "x.db", create=True, write=True) as opened:
-        run = opened.begin_run(command="run", config={}, software="test")
+        run = begin_run(opened, command="run", config={}, software="test")
         cameras = {name: store_scene.recording(opened, name, run=run) for name in ("hall", "gate")}
         batch = [
             looking_like(
@@ -48,19 +55,19 @@ def store(tmp_path: Path) -> Store:
             for person in PEOPLE
             for shift, (name, number) in zip((0, 20), cameras.items(), strict=True)
         ]
-        opened.add_tracklets(batch)
-        version = opened.new_version("online")
-        opened.add_sightings(
-            version, [Sighting(t.id, opened.new_identity(), "new") for t in opened.tracklets()]
+        add_tracklets(opened, batch)
+        version = new_version(opened, "online")
+        add_sightings(
+            opened, version, [Sighting(t.id, new_identity(opened), "new") for t in stored_tracklets(opened)]
         )
         yield opened
 
 
 def people_of(store: Store) -> dict[int, set[int]]:
     """Which people each identity holds, by the person their track number ends with."""
-    identities = store.identities_of_tracklets(store.current_version() or 0)
+    identities = identities_of_tracklets(store, current_version(store) or 0)
     found: dict[int, set[int]] = {}
-    for tracklet in store.tracklets():
+    for tracklet in stored_tracklets(store):
         found.setdefault(identities[tracklet.id], set()).add(tracklet.key.track % 10)
     return found
 
@@ -76,18 +83,18 @@ def test_people_whom_the_run_did_not_recognise_are_put_together(store: Store) ->
 def test_a_second_track_on_the_same_body_is_the_same_person_and_one_beside_is_not(
     store: Store, aside_px: int, identities: int
 ) -> None:
-    hall = min(store.recording_cameras())
+    hall = min(recording_cameras(store))
     seen = looking_like(1, store_scene.tracklet(hall, 31, start_s=5, camera="hall"))
     moved = seen.tracklet.boxes + np.float32([aside_px, 0, aside_px, 0])
-    store.add_tracklets([replace(seen, tracklet=replace(seen.tracklet, boxes=moved))])
+    add_tracklets(store, [replace(seen, tracklet=replace(seen.tracklet, boxes=moved))])
     assert recluster(store, MatcherConfig()).identities == identities
 
 
 def test_the_version_before_is_kept(store: Store) -> None:
-    before = store.current_version()
+    before = current_version(store)
     recluster(store, MatcherConfig())
-    assert store.current_version() != before
-    assert len(set(store.identities_of_tracklets(before or 0).values())) == 12
+    assert current_version(store) != before
+    assert len(set(identities_of_tracklets(store, before or 0).values())) == 12
 
 
 def test_doing_it_twice_changes_nothing(store: Store) -> None:
@@ -97,9 +104,9 @@ def test_doing_it_twice_changes_nothing(store: Store) -> None:
 
 
 def test_what_the_run_wrongly_put_together_is_split(store: Store) -> None:
-    one = store.new_identity()
-    version = store.new_version("online")
-    store.add_sightings(version, [Sighting(t.id, one, "linked") for t in store.tracklets()])
+    one = new_identity(store)
+    version = new_version(store, "online")
+    add_sightings(store, version, [Sighting(t.id, one, "linked") for t in stored_tracklets(store)])
     done = recluster(store, MatcherConfig())
     assert sorted(people_of(store).values()) == [{1}, {2}, {3}]
     assert [change.kind for change in done.changes] == ["split", "split"]
@@ -116,7 +123,7 @@ def test_an_operators_word_holds(store: Store) -> None:
 
 def test_every_claim_but_an_identitys_first_states_a_probability(store: Store) -> None:
     version = recluster(store, MatcherConfig()).version
-    claims = [linked.sighting for linked in store.load_gallery(version)]
+    claims = [linked.sighting for linked in load_gallery(store, version)]
     assert sorted(claim.state for claim in claims) == ["linked"] * 9 + ["new"] * 3
     assert all((claim.probability is None) == (claim.state == "new") for claim in claims)
 

@@ -13,8 +13,12 @@ from sqlalchemy import select, text
 from pipeline.linking.match import Sighting
 from pipeline.messages import TrackletEmbedded
 from pipeline.queries.export import ExportExistsError, ExportFormat, ExportWriteError, export
+from pipeline.store.claims import add_sightings, new_identity, unlinked_tracklets
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry
-from pipeline.store.store import Store, open_store
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import current_version, new_version
 from tests.store_scene import EIGHT_NS, fill, recording, tracklet
 
 FORMATS: tuple[ExportFormat, ...] = ("mot", "csv", "json", "parquet")
@@ -27,16 +31,18 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def linked(store: Store, *batch: TrackletEmbedded, person: int = 0) -> int:
     """Everything linked to one person in one version."""
-    store.add_tracklets(batch)
-    version, person = store.current_version() or store.new_version("online"), person or store.new_identity()
-    store.add_sightings(version, [Sighting(t.id, person, "new") for t in store.unlinked(None, version)])
+    add_tracklets(store, batch)
+    version, person = current_version(store) or new_version(store, "online"), person or new_identity(store)
+    add_sightings(
+        store, version, [Sighting(t.id, person, "new") for t in unlinked_tracklets(store, None, version)]
+    )
     return person
 
 
 def test_mot_has_every_frame_of_every_linked_tracklet_counted_from_one(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db")) as store:
         assert export(store, tmp_path / "mot", "mot") == 150
-        (seen,) = [t for t in store.tracklets() if (t.camera, t.key.track) == ("gate", 1)]
+        (seen,) = [t for t in stored_tracklets(store) if (t.camera, t.key.track) == ("gate", 1)]
         with store.reading() as connection:
             box = connection.execute(text("SELECT * FROM boxes WHERE tracklet = :t"), {"t": seen.id}).first()
     assert sorted(file.name for file in (tmp_path / "mot").iterdir()) == ["gate.txt", "hall.txt"]

@@ -15,8 +15,11 @@ from pipeline.config import Config, ReidConfig, shipped
 from pipeline.linking.match import Sighting
 from pipeline.messages import Embedding
 from pipeline.queries.find import OtherWeightsError, PictureError, find_people, main_person
+from pipeline.store.claims import add_sightings, new_identity
+from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry
-from pipeline.store.store import open_store
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import new_version
 from reid.embed import load_embedder
 from tests.pipeline.tracking.test_detect import photograph as street
 from tests.store_scene import fill, recording, tracklet
@@ -48,10 +51,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             one = Embedding(found.cells, found.foreground, found.pooled)
             whole = tracklet(hall, person, crops=1)
             seen.append(msgspec.structs.replace(whole, model=embedder.model_id, embeddings=(one,)))
-        store.add_tracklets(seen)
-        version = store.new_version("online")
-        claims = [Sighting(t.id, store.new_identity(), "new") for t in store.tracklets()]
-        store.add_sightings(version, claims)
+        add_tracklets(store, seen)
+        version = new_version(store, "online")
+        claims = [Sighting(t.id, new_identity(store), "new") for t in stored_tracklets(store)]
+        add_sightings(store, version, claims)
     return path
 
 

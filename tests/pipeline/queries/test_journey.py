@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from pipeline.queries.journey import gap_s, journey, stays
 from pipeline.queries.people import Sighted, UnknownPersonError
+from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry
-from pipeline.store.store import open_store
 from tests.store_scene import fill
 
 

@@ -23,9 +23,11 @@ from pipeline.queries.people import (
     recordings,
     tracks,
 )
+from pipeline.store.claims import add_sightings
+from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry
-from pipeline.store.store import open_store
 from pipeline.store.tracklet_rows import jpeg_size
+from pipeline.store.versions import new_version
 from pipeline.times import TimeSyntaxError, iso, parse_span, parse_time, with_utc
 from tests.store_scene import EIGHT_NS, fill
 
@@ -50,8 +52,8 @@ def test_people_come_by_first_appearance_with_the_cameras_in_their_order(tmp_pat
 
 def test_the_newest_version_counts_unless_another_is_asked_for(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        newer = store.new_version("relink")
-        store.add_sightings(newer, [Sighting(1, 2, "new")])
+        newer = new_version(store, "relink")
+        add_sightings(store, newer, [Sighting(1, 2, "new")])
         assert [person.person for person in people(store)] == [2]
         assert len(people(store, version=1)) == 3
 
@@ -74,7 +76,7 @@ def test_tracks_are_those_in_view_between_two_times(tmp_path: Path) -> None:
 
 def test_a_track_that_is_not_linked_has_no_person(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        store.new_version("relink")
+        new_version(store, "relink")
         assert {(t.person, t.state) for t in tracks(store)} == {(None, None)}
 
 

@@ -14,8 +14,11 @@ from pipeline.linking.match import Sighting
 from pipeline.queries.people import tracks
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.review import Reply, Review, Reviewed, questions
+from pipeline.store.claims import add_sightings
 from pipeline.store.corrections import constraints, corrections
-from pipeline.store.store import Store, open_store
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.versions import current_version
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +43,7 @@ def person_of(store: Store, tracklet: int) -> tuple[int | None, str | None]:
 
 def in_company(store: Store) -> None:
     """File another tracklet under P3, who is tracklet 5 alone."""
-    store.add_sightings(store.current_version() or 0, [Sighting(2, 3, "linked", probability=0.99)])
+    add_sightings(store, current_version(store) or 0, [Sighting(2, 3, "linked", probability=0.99)])
 
 
 def review(store: Store, tmp_path: Path, *said: Reply, below: float = 0.0) -> tuple[Reviewed, list[str]]:
@@ -91,7 +94,7 @@ def test_who_is_all_there_is_of_somebody_is_not_compared_with_themselves(tmp_pat
         done, asked = review(store, tmp_path, "different")
         assert asked == ["gate t5: is this P1 (45%)?"] and (done.different, done.open) == (1, 0)
         assert person_of(store, 5)[0] == 3 and not any(one.void for one in corrections(store))
-        store.add_sightings(done.version or 0, [Sighting(5, 3, "ambiguous", probability=0.2)])
+        add_sightings(store, done.version or 0, [Sighting(5, 3, "ambiguous", probability=0.2)])
         assert questions(store) == []
 
 

@@ -28,8 +28,11 @@ from pipeline.linking.recluster import recluster
 from pipeline.queries.export import ExportedBox
 from pipeline.queries.people import RecordingSummary, recordings
 from pipeline.running.status import Status, status_path
+from pipeline.store.claims import load_gallery
 from pipeline.store.database import StoreError
-from pipeline.store.store import open_store
+from pipeline.store.opening import open_store
+from pipeline.store.tracklets import stored_tracklets
+from pipeline.store.versions import current_version
 from tests.pipeline.running.test_run import exported, partition, read
 from tests.rtsp.server import RtspServer, missing_packages
 from tests.video_files import first_frames
@@ -113,7 +116,7 @@ def known(database: Path) -> int:
     """Boxes of people that `query` and `export` would show by now."""
     try:
         with open_store(database) as store:
-            return len(exported(database)) if store.current_version() else 0
+            return len(exported(database)) if current_version(store) else 0
     except StoreError:
         return 0
 
@@ -193,7 +196,7 @@ def first_answers(database: Path) -> list[tuple[tuple[str, int, int, int], int]]
     the other side of a look, and then other answers are right.
     """
     with open_store(database) as store:
-        linked = [(known.tracklet, known.sighting) for known in store.load_gallery(1)]
+        linked = [(known.tracklet, known.sighting) for known in load_gallery(store, 1)]
     before = linked[0][0].due_ns // EVERY_NS
     return [
         (
@@ -288,7 +291,7 @@ def states(database: Path) -> dict[str, str]:
 def tracklets_of(database: Path, camera: str) -> list[tuple[int, int, int, int, tuple[int, ...]]]:
     """A camera's tracklets: track, part, beginning, end, and the frames of the crops, best first."""
     with open_store(database) as store:
-        mine = [tracklet for tracklet in store.tracklets() if tracklet.camera == camera]
+        mine = [tracklet for tracklet in stored_tracklets(store) if tracklet.camera == camera]
     return [
         (t.key.track, t.key.part, t.start_ns, t.end_ns, tuple(crop.frame for crop in t.crops)) for t in mine
     ]

@@ -25,10 +25,12 @@ from pipeline.demo.scene import Scene
 from pipeline.queries.export import ExportedBox, boxes, exported_recordings
 from pipeline.running import processes
 from pipeline.running.run import RunReport, run
+from pipeline.store.cameras import stored_cameras
+from pipeline.store.claims import unlinked_tracklets
 from pipeline.store.corrections import corrections, merge
 from pipeline.store.database import StoreError
-from pipeline.store.opening import StoreInUseError
-from pipeline.store.store import open_store
+from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.versions import current_version, new_version
 from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +52,7 @@ def read(config: Config, database: Path, *, fresh: bool = False, console: Consol
 def exported(database: Path) -> list[ExportedBox]:
     """Every exported box, by camera, frame and person."""
     with open_store(database) as store:
-        version = store.current_version()
+        version = current_version(store)
         assert version is not None
         found = [box for r in exported_recordings(store) for box in boxes(store, r, version)]
     return sorted(found, key=lambda box: (box.camera, box.frame, box.x1))
@@ -117,7 +119,7 @@ def test_another_start_of_what_was_read_is_refused_and_nothing_changes(
     assert "--fresh reads it again" in console.file.getvalue()  # type: ignore[attr-defined]
     assert exported(database) == before
     with open_store(database) as store:
-        assert all(camera.clock_known for camera in store.cameras())
+        assert all(camera.clock_known for camera in stored_cameras(store))
 
 
 def test_reading_again_keeps_what_cannot_be_read_again_and_says_which_corrections_are_void(
@@ -149,11 +151,11 @@ def test_what_a_stopped_run_left_unlinked_is_linked_though_every_recording_is_fi
     database = tmp_path / "out.db"
     shutil.copy(done, database)
     with open_store(database, write=True) as store:
-        version = store.new_version("online")
-        assert list(store.unlinked(None, version))
+        version = new_version(store, "online")
+        assert list(unlinked_tracklets(store, None, version))
     assert read(config_of(scene), database).exit_code == 0
     with open_store(database) as store:
-        assert not list(store.unlinked(None, store.current_version() or 0))
+        assert not list(unlinked_tracklets(store, None, current_version(store) or 0))
     assert partition(exported(database)) == partition(exported(done))
 
 

@@ -10,6 +10,7 @@ from alembic.config import Config
 
 from pipeline.queries.journey import journey
 from pipeline.queries.people import UnknownPersonError, people, tracks
+from pipeline.store.claims import load_gallery
 from pipeline.store.corrections import (
     CorrectionError,
     constraints,
@@ -19,11 +20,10 @@ from pipeline.store.corrections import (
     split,
     undo,
 )
-from pipeline.store.database import engine_for, locate, write_transaction
+from pipeline.store.database import Store, engine_for, locate, write_transaction
 from pipeline.store.erasure import forget
-from pipeline.store.opening import StoreInUseError
-from pipeline.store.store import Store, open_store
-from pipeline.store.versions import versions
+from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.versions import current_version, versions
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]
@@ -117,7 +117,7 @@ def test_people_who_are_not_there_cannot_be_corrected(tmp_path: Path) -> None:
             merge(store, [1, 99])
         with pytest.raises(CorrectionError, match="two people or more"):
             merge(store, [1, 1])
-        assert held(store) == BEFORE and store.current_version() == 1
+        assert held(store) == BEFORE and current_version(store) == 1
 
 
 def test_a_correction_waits_for_the_run_that_writes_and_says_so_once(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_forgotten_person_leaves_no_tracklet_in_the_history(tmp_path: Path) ->
 def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "pipeline" / "migrations"))
+    config.set_main_option("script_location", str(ROOT / "pipeline" / "store" / "migrations"))
     engine = engine_for(locate(path), write=True)
     path.touch()
     with write_transaction(engine) as connection:
@@ -166,7 +166,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
 def test_a_later_run_starts_from_the_corrected_identities(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
         merge(store, [1, 3])
-        known = store.load_gallery(store.current_version() or 0)
+        known = load_gallery(store, current_version(store) or 0)
         assert {linked.tracklet.id: linked.sighting.identity for linked in known} == {
             **dict.fromkeys([1, 2, 4, 5, 6], 1),
             3: 2,

@@ -11,10 +11,13 @@ from sqlalchemy import func, select
 from pipeline.linking.match import Sighting
 from pipeline.queries.export import export
 from pipeline.queries.people import UnknownPersonError, best_crops, crop_jpeg, people
+from pipeline.store.claims import add_sightings, load_gallery, new_identity
 from pipeline.store.database import ReadOnlyStoreError
 from pipeline.store.erasure import forget
+from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry, Box, CropRow, EmbeddingRow, Identity, SightingRow, Tracklet
-from pipeline.store.store import open_store
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import current_version, new_version
 from tests.store_scene import fill, recording, tracklet
 
 PIECE_BYTES = 16
@@ -41,7 +44,7 @@ def test_forgetting_a_person_leaves_no_row_and_no_byte(tmp_path: Path) -> None:
     path = fill(tmp_path / "a.db")
     with open_store(path) as store:
         biometric = set().union(*(pieces(crop_jpeg(store, crop.crop)) for crop in best_crops(store, 1)))
-        mine = [item.tracklet for item in store.load_gallery(1) if item.sighting.identity == 1]
+        mine = [item.tracklet for item in load_gallery(store, 1) if item.sighting.identity == 1]
         for item in mine:
             biometric |= set().union(*(vectors(e.cells.tobytes()) for e in item.embeddings))
     assert traces(path, biometric) > 500
@@ -65,16 +68,16 @@ def test_no_byte_is_left_whatever_was_written_and_erased_before(tmp_path: Path, 
     chance = random.Random(seed)
     path = tmp_path / "a.db"
     with open_store(path, create=True, write=True) as store:
-        number, version = recording(store, "hall"), store.new_version("online")
-        persons = [store.new_identity() for _ in range(12)]
+        number, version = recording(store, "hall"), new_version(store, "online")
+        persons = [new_identity(store) for _ in range(12)]
         biometric: dict[int, set[bytes]] = {person: set() for person in persons}
         sent = [tracklet(number, track, frames=4, crops=chance.randint(1, 4)) for track in range(1, 60)]
-        store.add_tracklets(sent)
-        for found, original in zip(store.tracklets(), sent, strict=True):
+        add_tracklets(store, sent)
+        for found, original in zip(stored_tracklets(store), sent, strict=True):
             person = chance.choice(persons)
             biometric[person].update(*(pieces(crop.jpeg) for crop in original.tracklet.crops))
             biometric[person].update(*(vectors(e.cells.tobytes()) for e in original.embeddings))
-            store.add_sightings(version, [Sighting(found.id, person, "new")])
+            add_sightings(store, version, [Sighting(found.id, person, "new")])
         for person in chance.sample([p for p in persons if biometric[p]], 4):
             forget(store, person)
             assert traces(path, biometric.pop(person)) == 0
@@ -84,11 +87,11 @@ def test_no_byte_is_left_whatever_was_written_and_erased_before(tmp_path: Path, 
 
 def test_a_person_is_erased_from_every_version(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        first, second = store.current_version() or 0, store.new_version("relink")
-        store.add_sightings(second, [item.sighting for item in store.load_gallery(first)])
+        first, second = current_version(store) or 0, new_version(store, "relink")
+        add_sightings(store, second, [item.sighting for item in load_gallery(store, first)])
         forget(store, 1)
-        assert {item.sighting.identity for item in store.load_gallery(first)} == {2, 3}
-        assert {item.sighting.identity for item in store.load_gallery(second)} == {2, 3}
+        assert {item.sighting.identity for item in load_gallery(store, first)} == {2, 3}
+        assert {item.sighting.identity for item in load_gallery(store, second)} == {2, 3}
 
 
 def test_the_audit_entry_says_who_was_erased_and_nothing_biometric(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_exports_made_before_are_named(tmp_path: Path) -> None:
 def test_a_number_of_an_erased_person_is_never_given_again(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
         forget(store, 3)
-        assert store.new_identity() == 4
+        assert new_identity(store) == 4
 
 
 def test_a_reader_cannot_erase(tmp_path: Path) -> None:
@@ -120,9 +123,9 @@ def test_a_reader_cannot_erase(tmp_path: Path) -> None:
 
 def test_nothing_about_the_erased_is_left_with_those_they_were_compared_with(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        rival = next(s.sighting.tracklet for s in store.load_gallery(1) if s.sighting.identity == 2)
+        rival = next(s.sighting.tracklet for s in load_gallery(store, 1) if s.sighting.identity == 2)
         claim = Sighting(rival, 2, "ambiguous", 0.4, 0.8, 1, 0.41, 0.79)
-        store.add_sightings(1, [claim])
+        add_sightings(store, 1, [claim])
         forget(store, 1)
-        left = next(s.sighting for s in store.load_gallery(1) if s.sighting.tracklet == rival)
+        left = next(s.sighting for s in load_gallery(store, 1) if s.sighting.tracklet == rival)
     assert (left.runner_up, left.runner_up_distance, left.runner_up_probability) == (None, None, None)

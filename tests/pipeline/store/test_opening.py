@@ -16,10 +16,17 @@ from sqlalchemy import create_engine, text
 
 import pipeline
 from pipeline.queries.people import people
+from pipeline.store.claims import new_identity
 from pipeline.store.database import NotAStoreError, ReadOnlyStoreError, StoreError
-from pipeline.store.opening import MissingStoreError, NewerSchemaError, OlderSchemaError, StoreInUseError
+from pipeline.store.opening import (
+    MissingStoreError,
+    NewerSchemaError,
+    OlderSchemaError,
+    StoreInUseError,
+    open_store,
+)
 from pipeline.store.schema import REVISIONS, Base
-from pipeline.store.store import open_store
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from tests.store_scene import fill, recording, tracklet
 
 
@@ -93,7 +100,7 @@ def test_two_writers_are_refused_and_the_second_learns_of_the_first(tmp_path: Pa
     with open_store(path, write=True):
         with pytest.raises(StoreInUseError, match=f"in use by process {os.getpid()}"):
             open_store(path, write=True)
-        opening = f"from pipeline.store.store import open_store; open_store({str(path)!r}, write=True)"
+        opening = f"from pipeline.store.opening import open_store; open_store({str(path)!r}, write=True)"
         root = Path(pipeline.__file__).parents[1]
         other = subprocess.run([sys.executable, "-c", opening], cwd=root, capture_output=True, text=True)
         assert f"in use by process {os.getpid()}" in other.stderr
@@ -106,11 +113,11 @@ def test_a_reader_sees_whole_batches_while_the_writer_writes(tmp_path: Path) -> 
     with open_store(path, create=True, write=True) as writer, open_store(path) as reader:
         number = recording(writer, "hall")
         for batch in range(5):
-            assert len(list(reader.tracklets())) == 4 * batch
+            assert len(list(stored_tracklets(reader))) == 4 * batch
             with writer.writing() as connection:
                 connection.execute(text("UPDATE cameras SET fps = 25"))
-                assert len(list(reader.tracklets())) == 4 * batch
-            writer.add_tracklets([tracklet(number, 4 * batch + i) for i in range(4)])
+                assert len(list(stored_tracklets(reader))) == 4 * batch
+            add_tracklets(writer, [tracklet(number, 4 * batch + i) for i in range(4)])
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
@@ -118,7 +125,7 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
         open_store(fill(tmp_path / "a.db")) as store,
         pytest.raises(ReadOnlyStoreError, match="reading only"),
     ):
-        store.new_identity()
+        new_identity(store)
 
 
 def test_creating_for_reading_gives_the_lock_back(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from sqlalchemy import create_engine, text
 from pipeline.queries.export import export
 from pipeline.queries.journey import journey
 from pipeline.queries.people import UnknownPersonError, people, tracks
+from pipeline.store.claims import new_identity
 from pipeline.store.corrections import merge, undo
 from pipeline.store.database import ReadOnlyStoreError, StoreError, locate
 from pipeline.store.erasure import forget
-from pipeline.store.opening import StoreInUseError
+from pipeline.store.opening import StoreInUseError, open_store
 from pipeline.store.schema import Base
-from pipeline.store.store import open_store
 from pipeline.store.versions import versions
 from tests.postgres_server import postgres_server, programs
 from tests.store_scene import fill
@@ -67,7 +67,7 @@ def test_one_writer_and_readers_that_cannot_write(url: str) -> None:
         with pytest.raises(StoreInUseError, match="in use by another writer"):
             open_store(url, write=True)
         with pytest.raises(ReadOnlyStoreError):
-            reader.new_identity()
+            new_identity(reader)
     with open_store(url, write=True) as writer:
         forget(writer, 1)
         assert [person.person for person in people(writer)] == [2, 3]

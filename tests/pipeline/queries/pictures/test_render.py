@@ -24,9 +24,16 @@ from pipeline.queries.pictures.contact_sheets import RenderError, choose
 from pipeline.queries.pictures.drawing import Label, colour_of, draw_label, draw_text, when
 from pipeline.queries.pictures.people_in_frames import SightedCrop
 from pipeline.queries.pictures.render import NotAFolderError, render, render_camera
+from pipeline.store.cameras import add_camera
+from pipeline.store.claims import add_sightings, new_identity, unlinked_tracklets
 from pipeline.store.corrections import merge
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.recordings import start_recording
+from pipeline.store.runs import begin_run
 from pipeline.store.schema import AuditEntry, CropRow
-from pipeline.store.store import Store, open_store
+from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.versions import new_version
 from tests.store_scene import fill
 from tests.video_files import picture, write_clip
 
@@ -63,17 +70,19 @@ def filled(tmp_path: Path) -> Iterator[Callable[..., Store]]:
     def fill(*cameras: CameraConfig) -> Store:
         store = open_store(tmp_path / "test.db", create=True, write=True)
         opened.append(store)
-        run = store.begin_run(command="test", config=Config(cameras=cameras), software="0")
-        version, person = store.new_version("online"), store.new_identity()
+        run = begin_run(store, command="test", config=Config(cameras=cameras), software="0")
+        version, person = new_version(store, "online"), new_identity(store)
         for camera in cameras:
-            row = store.camera_id(camera.name, clock_known=True)
+            row = add_camera(store, camera.name, clock_known=True)
             mark = source_fingerprint(camera)
-            recording = store.start_recording(
-                run=run, camera=row, source=camera.source, fingerprint=mark, start_ns=camera.start_ns
+            recording = start_recording(
+                store, run=run, camera=row, source=camera.source, fingerprint=mark, start_ns=camera.start_ns
             )
-            store.add_tracklets([tracklet(camera, recording, 1)])
-        linked = [Sighting(item.id, person, "linked", 0.1, 0.9) for item in store.unlinked(None, version)]
-        store.add_sightings(version, linked)
+            add_tracklets(store, [tracklet(camera, recording, 1)])
+        linked = [
+            Sighting(item.id, person, "linked", 0.1, 0.9) for item in unlinked_tracklets(store, None, version)
+        ]
+        add_sightings(store, version, linked)
         return store
 
     yield fill
@@ -172,7 +181,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, filled: Callabl
 def test_a_person_without_a_picture_is_named(tmp_path: Path) -> None:
     database = str(fill(tmp_path / "a.db"))
     with open_store(database, write=True) as store:
-        (lonely,) = (t.id for t in store.tracklets() if (t.camera, t.key.track) == ("hall", 2))
+        (lonely,) = (t.id for t in stored_tracklets(store) if (t.camera, t.key.track) == ("hall", 2))
         with store.writing() as connection:
             connection.execute(delete(CropRow).where(CropRow.tracklet == lonely))
         assert render(store, tmp_path / "out").unpictured == (2,)

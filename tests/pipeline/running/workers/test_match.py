@@ -22,7 +22,12 @@ from pipeline.messages import (
 )
 from pipeline.running.workers import match as match_worker
 from pipeline.running.workers.match import MatchJob, Writer
-from pipeline.store.store import Store, open_store
+from pipeline.store.claims import identities_of_tracklets, unlinked_tracklets
+from pipeline.store.database import Store
+from pipeline.store.opening import open_store
+from pipeline.store.runs import begin_run
+from pipeline.store.tracklets import stored_tracklets
+from pipeline.store.versions import current_version, new_version
 from reid.sets.tracklets import Calibration
 from tests import store_scene
 
@@ -63,10 +68,10 @@ def story(recording: int, camera: str) -> list[Message]:
 def identities(path: Path, order: np.random.Generator, batch: int) -> dict[tuple[str, int, int], int]:
     """The identity of every tracklet after the cameras' messages came mixed in some order."""
     with open_store(path, create=True, write=True) as store:
-        run = store.begin_run(command="run", config={}, software="test")
+        run = begin_run(store, command="run", config={}, software="test")
         numbers = [store_scene.recording(store, name, run=run) for name in CAMERAS]
         stories = [story(number, name) for number, name in zip(numbers, CAMERAS, strict=True)]
-        job = MatchJob("", tuple(numbers), Config(), str(path), store.new_version("online"))
+        job = MatchJob("", tuple(numbers), Config(), str(path), new_version(store, "online"))
         writer = Writer(store, job, lambda message: None)
         mixed = interleaved(stories, order)
         for start in range(0, len(mixed), batch):
@@ -77,9 +82,9 @@ def identities(path: Path, order: np.random.Generator, batch: int) -> dict[tuple
 
 def writer_of(store: Store) -> tuple[Writer, list[Message]]:
     """A writer for a new run of all cameras, and what it reports."""
-    run, told = store.begin_run(command="run", config={}, software="test"), list[Message]()
+    run, told = begin_run(store, command="run", config={}, software="test"), list[Message]()
     numbers = tuple(store_scene.recording(store, name, run=run) for name in CAMERAS)
-    job = MatchJob("", numbers, Config(), "", store.new_version("online"))
+    job = MatchJob("", numbers, Config(), "", new_version(store, "online"))
     return Writer(store, job, told.append), told
 
 
@@ -101,9 +106,9 @@ def test_the_writer_leaves_nothing_unlinked_though_it_looks_only_at_what_is_new(
         for message in everything(np.random.default_rng(5)):
             writer.update([message])
             writer.link(min(writer.watermarks.values(), default=None))
-            first = next(iter(store.unlinked(None, writer.job.version)), None)
+            first = next(iter(unlinked_tracklets(store, None, writer.job.version)), None)
             assert first is None or first.id > writer.all_linked
-        assert first is None and writer.all_linked == max(t.id for t in store.tracklets())
+        assert first is None and writer.all_linked == max(t.id for t in stored_tracklets(store))
 
 
 def test_a_matcher_started_over_in_between_says_the_same(
@@ -111,10 +116,10 @@ def test_a_matcher_started_over_in_between_says_the_same(
 ) -> None:
     messages = interleaved([story(n + 1, name) for n, name in enumerate(CAMERAS)], np.random.default_rng(0))
     with open_store(tmp_path / "c.db", create=True, write=True) as store:
-        run = store.begin_run(command="run", config={}, software="test")
+        run = begin_run(store, command="run", config={}, software="test")
         numbers = tuple(store_scene.recording(store, name, run=run) for name in CAMERAS)
         ready = ModelReady(store_scene.MODEL, CALIBRATION)
-        job = MatchJob("", numbers, Config(), "c.db", store.new_version("online"), ready)
+        job = MatchJob("", numbers, Config(), "c.db", new_version(store, "online"), ready)
         writer = Writer(store, job, lambda message: None)
         for place, message in enumerate(messages):
             if place == len(messages) // 2:
@@ -155,10 +160,10 @@ def test_what_comes_is_in_the_store_before_linking_goes_on(tmp_path: Path) -> No
         *_, late = [message for message in messages if isinstance(message, TrackletEmbedded)]
         writer.update([message for message in messages if message is not late])
         next(writer.linking(None))
-        before = len(list(eye.tracklets()))
+        before = len(list(stored_tracklets(eye)))
         writer.update([late])
-        assert len(list(eye.tracklets())) == before + 1
-        assert 0 < len(eye.identities_of_tracklets(1)) < before
+        assert len(list(stored_tracklets(eye))) == before + 1
+        assert 0 < len(identities_of_tracklets(eye, 1)) < before
 
 
 def test_a_matcher_that_is_started_over_stores_before_it_knows_everybody_again(tmp_path: Path) -> None:
@@ -173,7 +178,7 @@ def test_a_matcher_that_is_started_over_stores_before_it_knows_everybody_again(t
         assert second.matcher is None, "it is still reading"
         second.update(messages[-5:])
         second.link(None)
-        assert len(by_key(store)) == len(list(store.tracklets()))
+        assert len(by_key(store)) == len(list(stored_tracklets(store)))
 
 
 def test_a_reid_worker_that_is_started_over_leaves_the_matcher_as_it_is(
@@ -198,9 +203,9 @@ def test_a_run_that_is_stopped_ends_soon_and_says_what_it_leaves(
         writer.update(everything(np.random.default_rng(0)))
         writer.close(lambda: True, lambda: True)
         assert any(isinstance(said, Notice) and "recluster" in said.text for said in told)
-        assert len(list(store.unlinked(None, 1))) > 0
+        assert len(list(unlinked_tracklets(store, None, 1))) > 0
         recluster(store, MatcherConfig())
-        assert len(by_key(store)) == len(list(store.tracklets()))
+        assert len(by_key(store)) == len(list(stored_tracklets(store)))
 
 
 def test_a_run_that_is_stopped_gives_up_looking_back_before_it_gives_up_linking(
@@ -214,7 +219,7 @@ def test_a_run_that_is_stopped_gives_up_looking_back_before_it_gives_up_linking(
         writer.update(everything(np.random.default_rng(0)))
         writer.close(lambda: True, lambda: True)
         assert writer.matcher is not None and not writer.matcher.looks
-        assert len(by_key(store)) == len(list(store.tracklets())) and not told
+        assert len(by_key(store)) == len(list(stored_tracklets(store))) and not told
 
 
 def partition(people: dict[tuple[str, int, int], int]) -> set[frozenset[tuple[str, int, int]]]:
@@ -224,8 +229,8 @@ def partition(people: dict[tuple[str, int, int], int]) -> set[frozenset[tuple[st
 
 def by_key(store: Store) -> dict[tuple[str, int, int], int]:
     """The identity of every tracklet of the current version."""
-    said = store.identities_of_tracklets(store.current_version() or 0)
-    return {(t.camera, t.key.track, t.key.part): said[t.id] for t in store.tracklets()}
+    said = identities_of_tracklets(store, current_version(store) or 0)
+    return {(t.camera, t.key.track, t.key.part): said[t.id] for t in stored_tracklets(store)}
 
 
 @pytest.fixture(scope="module")

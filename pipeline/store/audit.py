@@ -1,0 +1,31 @@
+"""Who was asked for, and when."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pipeline.store.database import ReadOnlyStoreError, Store, engine_for, translated, write_transaction
+from pipeline.store.rows import new_row
+from pipeline.store.schema import AuditEntry
+
+LOG = logging.getLogger(__name__)
+
+
+def audit(store: Store, action: str, subject: str, detail: dict[str, Any] | None = None) -> None:
+    """Note who was asked for; works without being the writer, beside a running one.
+
+    A store that cannot be written is read all the same, with one warning in the log.
+    """
+    row = {"action": action, "subject": subject, "detail": detail or {}}
+    engine = store.engine if store.lock else engine_for(store.location, write=True)
+    try:
+        with translated(store.location), write_transaction(engine) as connection:
+            new_row(connection, AuditEntry, time_ns=store.clock(), **row)
+    except ReadOnlyStoreError:
+        if not store.warned:
+            LOG.warning("%s: cannot be written: this query is not audited", store.location.name)
+        store.warned = True
+    finally:
+        if engine is not store.engine:
+            engine.dispose()

@@ -1,0 +1,46 @@
+"""Each start of the program: when, with what configuration, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import update
+
+from pipeline.credentials import redact
+from pipeline.store.database import Store
+from pipeline.store.rows import new_row
+from pipeline.store.schema import Recording, Run
+
+
+def begin_run(store: Store, *, command: str, config: Any, software: str) -> int:
+    """Number of a new run; what an earlier one left running was interrupted.
+
+    Args:
+        command: the command line.
+        config: any msgspec struct or JSON value.
+        software: our version.
+    """
+    with store.writing() as connection:
+        now = store.clock()
+        for table in (Run, Recording):
+            interrupted = {"state": "interrupted", "ended_ns": now}
+            connection.execute(update(table).where(table.state == "running").values(interrupted))
+        row = {"started_ns": now, "state": "running", "software": software}
+        texts = {"command": redact(command), "config": public_config(config)}
+        return new_row(connection, Run, **row, **texts)
+
+
+def end_run(store: Store, run: int, state: str) -> None:
+    """Note how a run ended; recordings it left running ended with it."""
+    with store.writing() as connection:
+        values = {"state": state, "ended_ns": store.clock()}
+        connection.execute(update(Run).where(Run.id == run).values(values))
+        left = (Recording.run == run) & (Recording.state == "running")
+        connection.execute(update(Recording).where(left).values(values | {"state": "interrupted"}))
+
+
+def public_config(config: Any) -> Any:
+    """A configuration as JSON, with credentials cut out of every string."""
+    text = msgspec.json.encode(config).decode()
+    return msgspec.json.decode(redact(text))
