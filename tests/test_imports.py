@@ -121,11 +121,13 @@ ROOMS = {
     "cli": Room(
         "cameras tracking store linking queries running evaluate demo",
         """
-        exit_codes main progress show show_corrections show_evaluation show_recluster status_table table_lines
-        wording
+        commands/ask commands/correct commands/export commands/forget commands/measure commands/run exit_codes
+        main options progress show show_corrections show_evaluation show_recluster status_table table_lines
+        train_detector wording
         """,
         """
-        main show_evaluation show_recluster status_table table_lines wording
+        commands/ask commands/correct commands/export commands/forget commands/measure commands/run main
+        options show_evaluation show_recluster status_table table_lines wording
         """,
     ),
 }
@@ -147,8 +149,8 @@ ONLY_IN = {
     "zmq": {"running/channels"},
     "multiprocessing": {"running/processes", "cameras/live"},
     "sqlalchemy": {"store", "queries", "evaluate/found", "demo/demo"},
-    "rich": {"cli", "demo", "running/run", "tracking/training/train_detector"},
-    "typer": {"cli", "demo", "tracking/training/train_detector"},
+    "rich": {"cli", "demo", "running/run"},
+    "typer": {"cli"},
     "av": {"cameras", "queries/pictures", "demo/scene"},
     "ultralytics": {"tracking/yolo"},
     "openvino": {"tracking/yolo"},

@@ -192,7 +192,7 @@ def load_shipped(path: Path) -> Any:
         model.load_state_dict(weights)
     except (TypeError, KeyError, safetensors.SafetensorError, RuntimeError, OSError) as error:
         raise DetectorError(
-            f"{path}: not weights of this detector: run pipeline.tracking.training.train_detector"
+            f"{path}: not weights of this detector: make it with `python -m pipeline.cli.train_detector`"
         ) from error
     return model.eval()
 

@@ -8,17 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.config import DetectorConfig
 from pipeline.tracking.detect import Detector
 from pipeline.tracking.training.average_precision import AveragePrecision, average_precision
-from pipeline.tracking.training.person_samples import Sample, augment, read_samples, without_copies
+from pipeline.tracking.training.person_samples import Sample, augment
 from pipeline.tracking.yolo import (
     PERSON,
     OpenvinoNetwork,
@@ -229,49 +226,7 @@ def halve_weights(network: Any) -> Any:
     return network
 
 
-def main(
-    start: Annotated[Path, typer.Option(help="ultralytics .pt file with a class person")],
-    data: Annotated[Path, typer.Option(help=".tar.gz with images/ and labels/, each with train/ and val/")],
-    out: Annotated[Path, typer.Option(help="folder for person_detector.onnx and .safetensors")],
-    epochs: Annotated[int, typer.Option(help="0: only cut the head")] = Recipe.epochs,
-    frozen_layers: Annotated[int, typer.Option(help="first layers left alone")] = Recipe.frozen_layers,
-    learning_rate: float = Recipe.learning_rate,
-    threads: int = 1,
-) -> None:
-    """Cut, fine-tune, measure on val, and write the better of the two."""
-    import torch
-
-    console = Console()
-    base = floor(start)
-    torch.set_num_threads(threads)
-    held_out = read_samples(data, "val")
-    samples = without_copies(read_samples(data, "train"), held_out)
-    console.print(f"{len(samples)} images to train on, {len(held_out)} to decide on")
-    recipe = Recipe(epochs=epochs, frozen_layers=frozen_layers, learning_rate=learning_rate)
-    models = {"floor": base}
-    if epochs:
-        tuned = copy.deepcopy(base)
-        models["fine-tuned"] = fine_tune(
-            tuned, samples, recipe, lambda epoch, loss: console.print(f"epoch {epoch + 1}: loss {loss:.3f}")
-        )
-    choose(models, held_out, out, console, threads=threads)
-
-
-def choose(
-    models: dict[str, Any], samples: list[Sample], out: Path, console: Console, *, threads: int
-) -> None:
-    """Write the model with the best mean AP over the evaluation sizes, and show every model's."""
-    table = Table("model", *(f"AP50 / AP at {size}" for size in EVALUATION_SIZES_PX))
-    scores: dict[str, float] = {}
-    for name, model in models.items():
-        path = save_detector(copy.deepcopy(model), out)
-        found = [evaluate(path, samples, size_px=size, threads=threads) for size in EVALUATION_SIZES_PX]
-        scores[name] = float(np.mean([score.ap for score in found]))
-        table.add_row(name, *(f"{score.ap50:.4f} / {score.ap:.4f}" for score in found))
-    best = max(scores, key=lambda name: scores[name])
-    save_detector(models[best], out)
-    console.print(table, f"{best} is in {out}")
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def measured(model: Any, samples: list[Sample], out: Path, *, threads: int) -> tuple[AveragePrecision, ...]:
+    """The exported model's AP at each of the evaluation sizes; `out` holds it afterwards."""
+    path = save_detector(copy.deepcopy(model), out)
+    return tuple(evaluate(path, samples, size_px=size, threads=threads) for size in EVALUATION_SIZES_PX)

@@ -1,0 +1,76 @@
+"""Commands that say who is who: by a word of an operator, or by comparing everything again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Database, Json, err, out
+from pipeline.config import Config, load_config
+
+
+def merge(
+    people: Annotated[list[str], typer.Argument(help="P3 P7: all become the first.")], db: Database
+) -> None:
+    """Say that people are one."""
+    from pipeline.cli.show_corrections import show_merge
+
+    show_merge(db, people, out, err)
+
+
+def split(
+    person: Annotated[str, typer.Argument(help="P3")],
+    tracklets: Annotated[list[str], typer.Argument(help="t12 t15: they become a new person.")],
+    db: Database,
+) -> None:
+    """Say that some tracklets of a person show somebody else."""
+    from pipeline.cli.show_corrections import show_split
+
+    show_split(db, person, tracklets, out, err)
+
+
+def undo(
+    db: Database,
+    correction: Annotated[int | None, typer.Argument(help="Its number; the last if left out.")] = None,
+) -> None:
+    """Take back a correction or an answer of a review."""
+    from pipeline.cli.show_corrections import show_undo
+
+    show_undo(db, correction, out, err)
+
+
+def history(db: Database, json: Json = False) -> None:
+    """Everything that was corrected, answered and undone."""
+    from pipeline.cli.show_corrections import show_corrections
+
+    show_corrections(db, out, json=json)
+
+
+def review(
+    db: Database,
+    pictures: Annotated[
+        Path, typer.Option("--pictures", help="Folder for the side-by-side pictures.")
+    ] = Path("out/review"),
+    below: Annotated[
+        float, typer.Option(min=0, max=1, help="Also ask about links stated to be less probable than this.")
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Ask about every ambiguous link: same, different or not sure. Answers survive re-clustering; audited."""
+    from pipeline.cli.show_corrections import show_review
+
+    show_review(db, pictures, out, err, below=below, json=json)
+
+
+def recluster(
+    db: Database,
+    config: Annotated[Path | None, typer.Option(help="A .yaml configuration; its `matcher` counts.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare everything with everything: better identities, as a new version, each change explained."""
+    from pipeline.cli.show_recluster import show_recluster
+
+    settings = load_config(config) if config else Config()
+    show_recluster(db, settings.matcher, out, json=json)

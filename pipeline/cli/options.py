@@ -1,0 +1,40 @@
+"""Options that several commands share, where commands print, and how they end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from pipeline.cli.exit_codes import WRONG_USAGE
+
+WIDTH = None if sys.stdout.isatty() else 140
+"""Of tables and notices; a pipe has no width of its own."""
+out = Console(soft_wrap=True, width=WIDTH)
+err = Console(stderr=True, soft_wrap=True, width=WIDTH)
+
+Database = Annotated[str, typer.Option("--db", help="SQLite file, or postgresql:// URL.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
+Version = Annotated[
+    int | None, typer.Option(help="Identity version (see `query versions`); the newest if left out.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+def confirmed(question: str) -> bool:
+    """Whether somebody at the keyboard says yes; no answer is a no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        err.print()
+        return False
+
+
+def fail(message: str) -> NoReturn:
+    """End with one line and the exit code of wrong usage."""
+    err.print(message, style="bold red", markup=False, highlight=False)
+    raise typer.Exit(WRONG_USAGE)
