@@ -19,7 +19,7 @@ from pipeline.store.schema import Box, Camera, CropRow, EmbeddingRow, Model, Rec
 
 CELLS_KEPT = 5
 """Crops of a tracklet, its best, that are stored with their cells: nothing compares those of more. The pooled
-vectors of all of them make its mean, which is the better the more there are (docs/results_linking.md)."""
+vectors of all of them make its mean, which is the better the more there are (docs/lab/linking.md)."""
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segment that holds a JPEG's size (ITU T.81, table B.1)."""
 

@@ -30,7 +30,7 @@ class PairCalibration:
     """Log-odds of the same person = cosine * cosine gap + fpr * FPR gap + intercept.
 
     Chosen on sites made of held-out people of three data sets, half of their tracklets partly hidden: those
-    that group right and state honest probabilities. docs/results_linking.md has the figures.
+    that group right and state honest probabilities. docs/lab/linking.md has the figures.
     """
 
     cosine: float = -20.0

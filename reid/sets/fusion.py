@@ -22,7 +22,7 @@ def fused(
     """How far each gallery picture is from each probe: z(pooled) + w z(fpr), w = hidden / (4 visible).
 
     Both distances are standardised over the probe's gallery, because cosine spreads four times as far as FPR.
-    The weight was chosen on held-out people, see docs/results_reid.md.
+    The weight was chosen on held-out people, see docs/lab/reid.md.
 
     Args:
         pooled, fpr: (Q, G) distances, small = same.

@@ -17,7 +17,7 @@ EXEMPLARS = 8
 COMPARED = 2
 """Exemplars of an identity, the nearest by pooled vector, that the FPR distance is computed for."""
 BEST_SHARE = 0.5
-"""Of all crop pairs, the nearest share, whose mean is the distance of two sets: docs/results_linking.md."""
+"""Of all crop pairs, the nearest share, whose mean is the distance of two sets: docs/lab/linking.md."""
 FAINTEST = 1e-3
 """Least foreground of a cell: a crop that shows nobody is compared evenly instead of not at all."""
 STRANGERS = slice(1, 5)

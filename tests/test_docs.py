@@ -1,0 +1,100 @@
+"""What the pages say can be followed: links lead somewhere, commands are ones the program knows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from pipeline.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Files of the repository, and those that are new and not ignored."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return sorted({name for name in names if (ROOT / name).is_file()})
+
+
+PAGES = tracked("*.md")
+FOR_USERS = [page for page in PAGES if page == "README.md" or page.startswith("docs/guide/")]
+SOURCES = tracked("*.md", "*.py", "*.yaml", "*.yml", "Makefile", ":!CHANGELOG.md")
+WrongUsage = typer.BadParameter.__mro__[1]
+"""What typer raises for a line that it does not take; it has no public name of its own."""
+FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+
+
+def links(page: str) -> list[str]:
+    text = FENCE.sub("", (ROOT / page).read_text())
+    found = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [link for link in found if not re.match("[a-z]+:", link)]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that a page's headings can be linked by, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(page: str) -> list[str]:
+    """What a reader may type: lines of code blocks that call this program."""
+    blocks = FENCE.findall((ROOT / page).read_text())
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    typed = (
+        re.match(r"(?:\$ )?(?:python run_pipeline\.py|across-cameras)(?: |$)(.*)", line) for line in lines
+    )
+    return [match[1] for match in typed if match]
+
+
+def parse(line: str) -> None:
+    """Ends with the program's own complaint where it would not take this line.
+
+    Raises:
+        WrongUsage: no such command or option, or a value that it does not take.
+    """
+    words = shlex.split(re.split(r" [|>&] | +#", line)[0])
+    command = get_command(app)
+    while isinstance(command, TyperGroup) and words and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    if isinstance(command, TyperGroup) and words != ["--help"]:
+        raise WrongUsage(f"no such command: {line}")
+    if "--help" not in words:
+        command.make_context(command.name, words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), f"{page}: {link}"
+        assert not anchor or anchor in anchors(target), f"{page}: {link}"
+
+
+def test_a_page_that_is_named_is_there() -> None:
+    for source in SOURCES:
+        for name in re.findall(r"\bdocs/[\w/]+\.(?:md|png)", (ROOT / source).read_text()):
+            assert (ROOT / name).exists(), f"{source}: {name}"
+
+
+@pytest.mark.parametrize("page", FOR_USERS)
+def test_every_command_that_is_shown_can_be_typed(page: str) -> None:
+    for line in commands(page):
+        try:
+            parse(line)
+        except WrongUsage as error:
+            pytest.fail(f"{page}: {line}: {error}")
+
+
+def test_a_command_that_is_not_there_is_noticed() -> None:
+    for wrong in ("query poeple --db a.db", "find --db a.db", "run a.mp4 --db", "export --format avi --db a"):
+        with pytest.raises(WrongUsage):
+            parse(wrong)
