@@ -1,6 +1,6 @@
 """What each distance is worth when people are half hidden: who is it, and is it anybody known at all?
 
-    python benchmarks/hidden_people.py [--people 65] [--cache DIR] [--json] [--plot docs/pictures/hidden_people.png]
+    python benchmarks/hidden_people.py [--people 65] [--cache DIR] [--json] [--plot PICTURE]
 
 People held out of training; each camera's crops of a person (at most 4) are a tracklet of the gallery, one
 more crop is the probe, and 0, 25, 50, 75% of it are covered with pieces of other people. rank-1: the nearest

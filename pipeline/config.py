@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from pipeline.config_words import explain, nearest, yaml_problem
 from pipeline.errors import MendableError
+from pipeline.time_zones import ClockTimeError, TimeZoneError, from_the_clock, zone_named
 
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -44,7 +45,7 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The same for the user name that a live camera asks for, and its password."""
     password_env: str | None = None
     start: datetime | None = None
-    """When the recording begins, with a UTC offset. None: the camera's clock is unknown."""
+    """When the recording begins, by the site's clocks or with a UTC offset. None: its clock is unknown."""
     clock: Literal["known", "unknown"] | None = None
     """Left out: known when `start` is given."""
     fps: Positive | None = None
@@ -219,6 +220,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Everything a run needs to know."""
 
     cameras: tuple[CameraConfig, ...] = ()
+    timezone: str | None = None
+    """The site's, such as Europe/Berlin; left out: this machine's. Its clocks say times without an offset."""
     database: str | None = None
     """SQLite file, or an SQLAlchemy URL."""
     secrets: str | None = None
@@ -271,10 +274,31 @@ def parse_config(tree: Any) -> Config:
         config = msgspec.convert(tree or {}, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(explain(str(error), Config)) from error
+    config = placed_in_time(config)
     check_names(config.cameras, "give each a name of its own")
     check_cameras(config.cameras)
     check_transit(config)
     return config
+
+
+def placed_in_time(config: Config) -> Config:
+    """The configuration with its time zone by name, and every start as the moment it stands for.
+
+    Raises:
+        ConfigError: no such zone, or a start that its clocks skipped or showed twice.
+    """
+    try:
+        zone = zone_named(config.timezone)
+    except TimeZoneError as error:
+        raise ConfigError(f"timezone: {error}") from error
+    cameras = []
+    for camera in config.cameras:
+        try:
+            start = camera.start and from_the_clock(camera.start, zone)
+        except ClockTimeError as error:
+            raise ConfigError(f"cameras.{camera.name}.start: {error}") from error
+        cameras.append(msgspec.structs.replace(camera, start=start))
+    return msgspec.structs.replace(config, timezone=zone.key, cameras=tuple(cameras))
 
 
 def config_for_sources(sources: list[str]) -> Config:
@@ -286,7 +310,7 @@ def config_for_sources(sources: list[str]) -> Config:
     cameras = tuple(CameraConfig(name=camera_name(source), source=source) for source in sources)
     check_names(cameras, "name them in a configuration file")
     check_cameras(cameras)
-    return Config(cameras=cameras)
+    return placed_in_time(Config(cameras=cameras))
 
 
 def replayed(config: Config) -> Config:
@@ -327,7 +351,7 @@ def check_names(cameras: tuple[CameraConfig, ...], advice: str) -> None:
 
 
 def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
-    """Refuse overlaps with unknown cameras, times without an offset and sources that cannot be meant."""
+    """Refuse overlaps with unknown cameras and sources that cannot be meant."""
     names = [camera.name for camera in cameras]
     for camera in cameras:
         for other in camera.overlaps:
@@ -335,8 +359,6 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
                 raise ConfigError(
                     f"cameras.{camera.name}.overlaps: no camera {other!r}{nearest(other, names)}"
                 )
-        if camera.start is not None and camera.start.tzinfo is None:
-            raise ConfigError(f"cameras.{camera.name}.start: add a UTC offset, as in 2026-01-31T08:00:00Z")
         if bool(camera.source) == bool(camera.url_env):
             raise ConfigError(f"cameras.{camera.name}: needs either source or url_env")
         scheme = camera.source.partition("://")[0]

@@ -12,7 +12,7 @@ import yaml
 
 NAME_RULE = "letters, digits, . _ -, at most 64, and not only dots"
 ROI_RULE = "fractions of width and height, 0 to 1, such as [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]"
-START_RULE = "a date, a time and a UTC offset, such as 2026-01-31T08:00:00Z"
+START_RULE = "a date and a time, such as 2026-01-31 08:00:00, or with its UTC offset 2026-01-31T08:00:00Z"
 CAMERAS_RULE = "a list, such as [{name: hall, source: hall.mp4}]"
 TOP_RULE = "`cameras:` on top, and the list of cameras below it"
 WORDS = {

@@ -27,10 +27,10 @@ ROOMS = {
     "hall": Room(
         "",
         """
-        boxes config config_words credentials errors messages reid_weights times
+        boxes config config_words credentials errors messages reid_weights time_zones times
         """,
         """
-        boxes config_words reid_weights times
+        boxes config_words reid_weights
         """,
     ),
     "cameras": Room(

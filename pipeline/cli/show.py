@@ -31,8 +31,9 @@ from pipeline.queries.journey import journey
 from pipeline.queries.people import parse_person, people, recordings, tracks
 from pipeline.store.erasure import forget
 from pipeline.store.opening import open_store
+from pipeline.store.runs import site_zone
 from pipeline.store.versions import versions
-from pipeline.times import parse_span, with_utc
+from pipeline.times import parse_span, wall_clock, with_utc
 
 if TYPE_CHECKING:
     from pipeline.cameras.check import CameraCheck
@@ -98,8 +99,8 @@ def show_tracks(
     Raises:
         UnknownCameraError, TimeSyntaxError, StoreError: see there.
     """
-    from_ns, to_ns = parse_span(since, until)
     with open_store(database) as store:
+        from_ns, to_ns = parse_span(since, until, wall_clock(site_zone(store)))
         found = tracks(store, camera=camera, version=version, from_ns=from_ns, to_ns=to_ns)
     if json:
         print_json(out, {"tracks": found})

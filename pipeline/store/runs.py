@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from pipeline.credentials import redact
 from pipeline.store.database import Store
 from pipeline.store.rows import new_row
 from pipeline.store.schema import Recording, Run
+from pipeline.time_zones import zone_named
 
 
 def begin_run(store: Store, *, command: str, config: Any, software: str) -> int:
@@ -38,6 +40,13 @@ def end_run(store: Store, run: int, state: str) -> None:
         connection.execute(update(Run).where(Run.id == run).values(values))
         left = (Recording.run == run) & (Recording.state == "running")
         connection.execute(update(Recording).where(left).values(values | {"state": "interrupted"}))
+
+
+def site_zone(store: Store) -> ZoneInfo:
+    """The time zone of the site, as its newest run had it; this machine's where that did not say."""
+    with store.reading() as connection:
+        config = connection.scalar(select(Run.config).order_by(Run.id.desc()).limit(1))
+    return zone_named((config or {}).get("timezone"))
 
 
 def public_config(config: Any) -> Any:

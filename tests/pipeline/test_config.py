@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -39,7 +40,10 @@ CAMERA = {"name": "door", "source": "door.mp4"}
             "cameras[0].name: expected text, got a whole number: put",
         ),
         ({"cameras": [{"source": "door.mp4"}]}, "cameras[0]: 'name' is missing"),
-        ({"cameras": [{**CAMERA, "start": "yesterday"}]}, "cameras[0].start: write a date, a time and a UTC"),
+        (
+            {"cameras": [{**CAMERA, "start": "yesterday"}]},
+            "cameras[0].start: write a date and a time, such as",
+        ),
         (
             {"cameras": [{**CAMERA, "roi": [[0, 0], [640, 0], [640, 480]]}]},
             "cameras[0].roi[1][0]: write fractions of width and height, 0 to 1",
@@ -50,7 +54,15 @@ CAMERA = {"name": "door", "source": "door.mp4"}
             {"cameras": [{**CAMERA, "overlaps": ["dor"]}]},
             "cameras.door.overlaps: no camera 'dor' (did you mean 'door'?)",
         ),
-        ({"cameras": [{**CAMERA, "start": "2026-01-01T08:00:00"}]}, "cameras.door.start: add a UTC offset"),
+        (
+            {"timezone": "Europe/Berlin", "cameras": [{**CAMERA, "start": "2026-03-29T02:30:00"}]},
+            "cameras.door.start: 2026-03-29 02:30:00 does not exist in Europe/Berlin",
+        ),
+        (
+            {"timezone": "Europe/Berlin", "cameras": [{**CAMERA, "start": "2026-10-25T02:30:00"}]},
+            "cameras.door.start: 2026-10-25 02:30:00 happened twice in Europe/Berlin",
+        ),
+        ({"timezone": "Berlin"}, "timezone: no time zone 'Berlin': did you mean Europe/Berlin?"),
         ({"cameras": [CAMERA, CAMERA]}, "2 cameras are named 'door' (door.mp4, door.mp4): give each"),
         (
             {"cameras": [{**CAMERA, "roi": [[0, 0], [1, 1]]}]},
@@ -130,3 +142,20 @@ def test_a_walking_time_that_cannot_be_meant_is_refused(entries: list[dict[str, 
     cameras = [CAMERA | {"name": name} for name in ("cam", "hall")]
     with pytest.raises(ConfigError, match=r"matcher.transit\[[01]\].*" + said):
         parse_config({"cameras": cameras, "matcher": {"transit": entries}})
+
+
+def starts(tree: object) -> datetime | None:
+    return parse_config(tree).cameras[0].start
+
+
+def test_a_start_without_an_offset_is_what_the_sites_clocks_showed() -> None:
+    for start, utc_hour in (("2026-01-31T08:00:00", 7), ("2026-01-31T08:00:00Z", 8)):
+        tree = {"timezone": "Europe/Berlin", "cameras": [{**CAMERA, "start": start}]}
+        assert starts(tree) == datetime(2026, 1, 31, utc_hour, tzinfo=UTC)
+
+
+def test_a_site_that_names_no_zone_is_in_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    tree = {"cameras": [{**CAMERA, "start": "2026-01-31T08:00:00"}]}
+    assert starts(tree) == datetime(2026, 1, 31, 13, tzinfo=UTC)
+    assert parse_config(tree).timezone == config_for_sources(["a.mp4"]).timezone == "America/New_York"

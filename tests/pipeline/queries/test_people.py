@@ -6,8 +6,6 @@ import logging
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import select, text
 
 from pipeline.linking.match import Sighting
@@ -28,7 +26,7 @@ from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry
 from pipeline.store.tracklet_rows import jpeg_size
 from pipeline.store.versions import new_version
-from pipeline.times import TimeSyntaxError, iso, parse_span, parse_time, with_utc
+from pipeline.times import with_utc
 from tests.store_scene import EIGHT_NS, fill
 
 SECOND_NS = 10**9
@@ -145,48 +143,12 @@ def test_what_is_not_a_person_is_refused(written: str) -> None:
         parse_person(written)
 
 
-@pytest.mark.parametrize(
-    ("written", "time_ns"),
-    [
-        ("2026-01-31T08:00:00Z", EIGHT_NS),
-        ("2026-01-31T09:00:00.5+01:00", EIGHT_NS + SECOND_NS // 2),
-        ("12.5", 12_500_000_000),
-        ("2026-01-31", EIGHT_NS - 8 * 3600 * SECOND_NS),
-    ],
-)
-def test_a_time_is_iso_with_an_offset_or_seconds(written: str, time_ns: int) -> None:
-    assert parse_time(written) == time_ns
-
-
-@pytest.mark.parametrize("written", ["yesterday", "2026-01-31T08:00:00", "nan", "inf", ""])
-def test_what_is_not_a_time_is_refused(written: str) -> None:
-    with pytest.raises(TimeSyntaxError, match=r"is not a time|has no UTC offset"):
-        parse_time(written)
-
-
-@pytest.mark.parametrize("written", ["1e30", "-1e12", "9999-01-01T00:00:00Z"])
-def test_a_time_the_store_cannot_hold_is_refused(written: str) -> None:
-    with pytest.raises(TimeSyntaxError, match="too far away"):
-        parse_time(written)
-
-
 def test_an_identity_version_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with (
         open_store(fill(tmp_path / "a.db")) as store,
         pytest.raises(UnknownVersionError, match=r"no identity version 77 \(there is: 1\)"),
     ):
         people(store, version=77)
-
-
-def test_times_that_are_reversed_are_refused() -> None:
-    with pytest.raises(TimeSyntaxError, match="--from 5 is later than --to 3"):
-        parse_span("5", "3")
-    assert parse_span("5", "5") == (5 * SECOND_NS, 5 * SECOND_NS) and parse_span(None, None) == (None, None)
-
-
-@given(st.integers(0, 4 * 10**18))
-def test_an_iso_time_reads_back_to_the_microsecond(time_ns: int) -> None:
-    assert parse_time(iso(time_ns)) == time_ns // 1000 * 1000
 
 
 def test_every_time_in_json_has_its_iso_time_where_the_clock_is_known() -> None:
