@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test check soak bench setup setup-dev clean
+.PHONY: demo test check lint fast soak bench setup setup-dev clean
 
 demo: setup                 ## the whole pipeline on a two-camera scene with known truth
 	$(RUN) run_pipeline.py demo --out out/demo
@@ -13,10 +13,14 @@ test: setup-dev             ## every test; installs the servers that some tests 
 	$(RUN) -m pytest -q -m "not soak and not alone" -n logical --maxprocesses 4 --dist worksteal
 	$(RUN) -m pytest -q -m "alone and not soak"
 
-check: setup-dev            ## style, types and the fast tests
+check: lint fast            ## what every change must pass
+
+lint: setup-dev             ## style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+fast: setup-dev             ## the tests that take seconds
 	$(RUN) -m pytest -q -m "not slow and not soak"
 
 soak: setup-dev             ## live cameras under random faults for SOAK_MINUTES (10): nothing may grow
@@ -28,7 +32,7 @@ bench: setup                ## speed and recall against the nearest thing a user
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
 
-$(VENV)/.runtime: requirements.txt
+$(VENV)/.runtime: requirements.txt constraints.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q -r requirements.txt
 	$(RUN) -m reid.fpr.vnni

@@ -23,7 +23,6 @@ Crops = Annotated[int, Meta(ge=1, le=32)]
 Name = Annotated[str, Meta(pattern=r"^(?!\.+\Z)[\w.-]{1,64}\Z")]
 
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 DEVICES = "/dev/video"
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Of live sources; anything else a library might open is refused."""
@@ -317,11 +316,6 @@ def replayed(config: Config) -> Config:
     """The configuration with every file replayed as if it were a live camera."""
     cameras = tuple(c if c.live else msgspec.structs.replace(c, realtime=True) for c in config.cameras)
     return msgspec.structs.replace(config, cameras=cameras)
-
-
-def shipped(path: str) -> Path:
-    """A file as given, or, where there is none, the one of that name that ships with this program."""
-    return Path(path) if Path(path).is_file() else REPOSITORY / path
 
 
 def camera_name(source: str) -> str:

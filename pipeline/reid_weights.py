@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import ConfigError, ReidConfig, shipped
+from pipeline.config import ConfigError, ReidConfig
+from pipeline.shipped_files import shipped
 from reid.embed import Embedder, load_embedder
 from reid.network.weights import WeightsError
 

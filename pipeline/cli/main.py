@@ -6,9 +6,11 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from pipeline import __version__
 from pipeline.cli.commands import ask, correct, export, forget, measure, run
 from pipeline.cli.exit_codes import exit_code
 from pipeline.cli.options import err
@@ -28,7 +30,7 @@ app.add_typer(corrections, name="correct", rich_help_panel="Who is who")
 
 Command = Callable[..., None]
 COMMANDS: tuple[tuple[typer.Typer, str | None, tuple[Command, ...]], ...] = (
-    (app, "Cameras", (run.run, run.check, run.status)),
+    (app, "Cameras", (run.run, run.check, run.status, run.config)),
     (app, "Questions", (ask.find, export.export, export.render)),
     (app, "Who is who", (correct.review, correct.recluster, forget.forget)),
     (app, "Measures", (measure.demo, measure.evaluate, measure.annotate)),
@@ -40,6 +42,22 @@ COMMANDS: tuple[tuple[typer.Typer, str | None, tuple[Command, ...]], ...] = (
 for typed_after, heading, commands in COMMANDS:
     for command in commands:
         typed_after.command(rich_help_panel=heading)(command)
+
+
+def print_version(wanted: bool) -> None:
+    """Say which version this is, and end."""
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the command; each does its work in its own callback."""
 
 
 def main() -> None:

@@ -140,7 +140,7 @@ def show_annotate(database: str, target: Path, trust: Trust, out: Console, *, js
     people = count_text(written.people, "person", "people")
     out.print(Text(f"{target}: {boxes} of {people} in {count_text(len(written.cameras), 'camera')}"))
     if trust == "confirmed":
-        out.print(Text(f"partial truth: run_pipeline.py evaluate --db DB --truth {target} --partial"))
+        out.print(Text(f"partial truth: across-cameras evaluate --db DB --truth {target} --partial"))
 
 
 def opened(database: str, err: Console) -> Store:

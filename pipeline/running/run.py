@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline import __version__
 from pipeline.cameras.recordings import SourceError, open_source, source_fingerprint
 from pipeline.cli.progress import RunDisplay
-from pipeline.config import CameraConfig, Config, ConfigError, shipped
+from pipeline.config import CameraConfig, Config, ConfigError
 from pipeline.credentials import hide
 from pipeline.linking.recluster import TooManyTracklets, recluster
 from pipeline.linking.relink import relink
@@ -23,6 +23,7 @@ from pipeline.running.processes import run_processes
 from pipeline.running.status import StatusBoard
 from pipeline.running.status_server import serve_status
 from pipeline.running.workers.camera import CameraJob
+from pipeline.shipped_files import shipped
 from pipeline.store.cameras import add_camera
 from pipeline.store.claims import unlinked_tracklets
 from pipeline.store.corrections import corrections
@@ -82,7 +83,7 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
     config = hide(config)
     check_weights(config)
     with open_store(database, create=True, write=True) as store:
-        run_id = begin_run(store, command=command, config=config, software=software_version())
+        run_id = begin_run(store, command=command, config=config, software=__version__)
         jobs, skipped, failed = prepare(store, run_id, config.cameras, console, fresh=fresh)
         identities = current_version(store) or new_version(store, "online", "first run")
         report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
@@ -257,11 +258,3 @@ def show(display: RunDisplay, board: StatusBoard | None, message: Message) -> No
     if board and isinstance(message, Progress):
         board.left_out |= message.left_out
     display(message)
-
-
-def software_version() -> str:
-    """Our version, as installed or from the source tree."""
-    try:
-        return version("fpr-across-cameras")
-    except PackageNotFoundError:
-        return "0.1.0"

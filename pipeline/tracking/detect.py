@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import REPOSITORY, DetectorConfig
+from pipeline.config import DetectorConfig
+from pipeline.shipped_files import shipped
 from pipeline.tracking.letterbox import Image, Placement, Shape, canvas_shape, letterbox, place
 from pipeline.tracking.yolo import (
     DetectorError,
@@ -95,9 +96,9 @@ def load_detector(settings: DetectorConfig, *, threads: int) -> Detector:
     """The detector that the settings name, ready to run.
 
     `settings.weights` is an .onnx file, an ultralytics .pt file, or the name of an ultralytics model such as
-    yolo11s.pt, which is downloaded once. Relative paths are tried from the current directory, then from the
-    repository. Of a .pt file only ultralytics' own classes are unpickled. An .onnx file runs on the CPU; on
-    CUDA its twin with the suffix .safetensors runs in its place.
+    yolo11s.pt, which is downloaded once. Relative paths are tried from the current directory, then among the
+    files that ship with this program. Of a .pt file only ultralytics' own classes are unpickled. An .onnx
+    file runs on the CPU; on CUDA its twin with the suffix .safetensors runs in its place.
 
     Args:
         threads: compute threads, at least 1.
@@ -122,18 +123,18 @@ def load_detector(settings: DetectorConfig, *, threads: int) -> Detector:
 
 
 def find_weights(weights: str) -> Path:
-    """The file, from the current directory, then the repository, then ultralytics' releases.
+    """The file, from the current directory, then what ships with this program, then ultralytics' releases.
 
     Raises:
         DetectorError: nowhere to be found, or of an unknown kind.
     """
     if Path(weights).suffix not in (".onnx", ".pt"):
         raise DetectorError(f"detector.weights: {weights}: an .onnx or a .pt file is needed")
-    for path in (Path(weights), REPOSITORY / weights):
-        if path.is_file():
-            return path
-    if Path(weights).suffix == ".onnx":
-        raise DetectorError(f"detector.weights: no file {weights}, neither here nor in {REPOSITORY}")
+    path = shipped(weights)
+    if path.is_file():
+        return path
+    if path.suffix == ".onnx":
+        raise DetectorError(f"detector.weights: no file {weights}, neither here nor among what ships")
     return download(weights)
 
 

@@ -7,6 +7,7 @@ import functools
 import importlib
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MendableError
 from pipeline.tracking.letterbox import PADDING, Image, Shape
+from reid.cache_folder import cache_folder
 from reid.network.openvino_core import openvino_core
 
 PERSON = "person"
@@ -24,8 +26,6 @@ MAX_SHAPES = 8
 """Compiled networks kept, one for each input shape."""
 CUDA_BATCH = 8
 """Fixed, so that who shares a batch never changes a box; short batches are filled with grey."""
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fpr-reid"
-"""Downloaded models and ultralytics' own settings."""
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +151,14 @@ def ultralytics(module: str) -> Any:
     os.environ.setdefault("YOLO_VERBOSE", "false")
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     if "YOLO_CONFIG_DIR" not in os.environ:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        os.environ["YOLO_CONFIG_DIR"] = str(CACHE)
+        os.environ["YOLO_CONFIG_DIR"] = str(models_folder())
     return importlib.import_module(f"ultralytics.{module}")
+
+
+@functools.cache
+def models_folder() -> Path:
+    """Where downloaded models and ultralytics' settings lie; for a user without a cache, for this process."""
+    return cache_folder() or Path(tempfile.mkdtemp(prefix="across-cameras-"))
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -213,7 +218,7 @@ def keep_class(model: Any, row: int) -> Any:
 
 
 def download(name: str) -> Path:
-    """A model that ultralytics has released, fetched once into CACHE.
+    """A model that ultralytics has released, fetched once into the cache folder.
 
     Raises:
         DetectorError: not released by ultralytics, or no network.
@@ -221,10 +226,9 @@ def download(name: str) -> Path:
     downloads = ultralytics("utils.downloads")
     if name not in downloads.GITHUB_ASSETS_NAMES:
         raise DetectorError(f"detector.weights: no file {name}, nor does ultralytics release such a model")
-    path = CACHE / name
+    path = models_folder() / name
     if path.is_file():
         return path
-    CACHE.mkdir(parents=True, exist_ok=True)
     log.info("downloading %s", name)
     offline = os.environ.pop("YOLO_OFFLINE", None)
     try:

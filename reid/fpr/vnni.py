@@ -1,9 +1,10 @@
-"""The 8-bit kernel in C: `python -m reid.fpr.vnni` builds it at set-up; without it float32 does the same."""
+"""The 8-bit kernel in C, built at set-up or at its first use; where it cannot be, float32 does the same."""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -16,12 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.cache_folder import cache_folder
 from reid.fpr.forms import Quantised
 
 SOURCE = Path(__file__).with_name("vnni.c")
 PANEL = 64
 """Probe cells the kernel takes at once."""
 FLAGS = ("avx512f", "avx512bw", "avx512_vnni")
+
+log = logging.getLogger(__name__)
 
 
 class BuildError(Exception):
@@ -64,9 +68,17 @@ def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
 
 @cache
 def load_kernel() -> Kernel | None:
-    """The kernel where it was built and this machine runs it."""
-    path = library_path()
-    return Kernel(path) if path.is_file() and has_instructions() else None
+    """The kernel, built now where it was not yet; None where this machine does not run it or cannot build it.
+
+    That it cannot be built is said once: nothing is wrong, but a compiler would make the search faster.
+    """
+    if not has_instructions():
+        return None
+    try:
+        return Kernel(built() or build())
+    except (BuildError, OSError) as error:
+        log.warning("fast FPR kernel not built, float32 is used: %s", error)
+        return None
 
 
 def has_instructions() -> bool:
@@ -76,31 +88,57 @@ def has_instructions() -> bool:
     return all(flag in flags for flag in FLAGS)
 
 
-def library_path() -> Path:
-    """Where the kernel of exactly this source lies once it is built."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]
-    return SOURCE.with_name(f"libfpr_vnni-{digest}.so")
+def built() -> Path | None:
+    """The library of exactly this source, where it was built: beside it, or in the user's cache."""
+    return next((path for folder in folders() if (path := folder / library_name()).is_file()), None)
+
+
+def folders() -> list[Path]:
+    """Where the library may lie, best first."""
+    cache = cache_folder()
+    return [SOURCE.parent, *([] if cache is None else [cache])]
+
+
+def library_name() -> str:
+    """File name of the library of exactly this source."""
+    return f"libfpr_vnni-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}.so"
 
 
 def build() -> Path:
-    """Compile the kernel.
+    """Compile the kernel: beside its source, or into the user's cache where the package is read-only.
 
     Raises:
-        BuildError: another kind of machine, no compiler, or it refuses.
+        BuildError: another kind of machine, no compiler, it refuses, or nowhere to put the library.
     """
     if platform.machine() != "x86_64" or sys.platform != "linux":
         raise BuildError(f"the kernel is for Linux on x86-64, this is {sys.platform} on {platform.machine()}")
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise BuildError("no C compiler (cc, gcc, clang)")
-    path = library_path()
+    folder = next((folder for folder in folders() if os.access(folder, os.W_OK)), None)
+    if folder is None:
+        raise BuildError(f"neither {SOURCE.parent} nor a cache folder of this user can be written to")
+    path = folder / library_name()
+    compile_to(path, compiler)
+    return path
+
+
+def compile_to(path: Path, compiler: str) -> None:
+    """Run the compiler; the library appears whole, also where several processes build it at once.
+
+    Raises:
+        BuildError: the compiler refuses, or cannot be run.
+    """
     partial = path.with_suffix(f".{os.getpid()}")
     command = [compiler, "-O3", "-shared", "-fPIC", "-o", str(partial), str(SOURCE)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise BuildError(f"{compiler}: {error.strerror}") from error
     if done.returncode != 0:
-        raise BuildError(f"{compiler}: {done.stderr.strip().splitlines()[0]}")
+        reason = done.stderr.strip() or f"ended with exit code {done.returncode}"
+        raise BuildError(f"{compiler}: {reason.splitlines()[0]}")
     partial.replace(path)
-    return path
 
 
 def main() -> None:

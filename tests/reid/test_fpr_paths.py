@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,9 +95,84 @@ def test_the_kernel_equals_float32_on_the_same_eight_bits(cells: int, channels: 
     np.testing.assert_allclose(QuantisedBlock(probes).lengths(images.form), expected, atol=2e-5)  # type: ignore[arg-type]
 
 
+def installed_read_only(folder: Path) -> Path:
+    """The kernel's source as in an installed package that cannot be written to."""
+    folder.mkdir()
+    source = folder / "vnni.c"
+    source.write_bytes(vnni.SOURCE.read_bytes())
+    return source
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The kernel's source moved to a folder that nothing can be written to, on a machine that runs it."""
+    may = os.access
+    source = installed_read_only(tmp_path / "site-packages")
+    monkeypatch.setattr(vnni, "SOURCE", source)
+    monkeypatch.setattr(vnni, "has_instructions", lambda: True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != source.parent and may(path, mode))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    vnni.load_kernel.cache_clear()
+    yield source
+    vnni.load_kernel.cache_clear()
+
+
 def test_a_missing_compiler_is_one_line_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(vnni.BuildError, match="no C compiler"):
+        vnni.build()
+
+
+def test_without_a_compiler_the_first_use_says_so_once_and_goes_on(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert best_storage() == "float32"
+    probes, images = scene(16)
+    np.testing.assert_allclose(
+        distance(probes, prepare(images, storage="int8")), reference(probes, images), atol=4e-3
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        "fast FPR kernel not built, float32 is used: no C compiler (cc, gcc, clang)"
+    ]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_first_use_builds_into_the_cache_where_the_package_is_read_only(
+    elsewhere: Path, tmp_path: Path
+) -> None:
+    built = vnni.build()
+    assert built.parent == tmp_path / "cache/across-cameras"
+    assert list(elsewhere.parent.iterdir()) == [elsewhere]
+    assert vnni.built() == built
+    assert [path.suffix for path in built.parent.iterdir()] == [".so"]
+
+
+def test_a_library_that_cannot_be_loaded_is_not_used(
+    elsewhere: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache/across-cameras").mkdir(parents=True)
+    (tmp_path / "cache/across-cameras").chmod(0o700)
+    (tmp_path / "cache/across-cameras" / vnni.library_name()).write_bytes(b"")
+    assert vnni.load_kernel() is None
+    assert "float32 is used" in caplog.text
+
+
+def test_nowhere_to_keep_the_library_is_one_line(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_bytes(b"")
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/true")
+    with pytest.raises(vnni.BuildError, match="nor a cache folder of this user can be written to"):
+        vnni.build()
+
+
+@pytest.mark.parametrize(("compiler", "reason"), [("false", "exit code 1"), ("missing", "No such file")])
+def test_a_compiler_that_fails_is_one_line(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, compiler: str, reason: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{compiler}")
+    with pytest.raises(vnni.BuildError, match=reason):
         vnni.build()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline.cli.options import Database, Json, err, fail, out
 from pipeline.config import Config, config_for_sources, load_config, replayed
+from pipeline.shipped_files import shipped_folder
 
 
 def run(
@@ -32,7 +33,7 @@ def run(
 
     Live cameras (rtsp, rtsps, http, https; /dev/video0 is untested) are watched until Ctrl-C.
 
-    Example: run_pipeline.py run entrance.mp4 hall.mp4 --db out.db
+    Example: across-cameras run entrance.mp4 hall.mp4 --db out.db
     """
     from pipeline.cli.show import show_run
     from pipeline.running.run import run as run_recordings
@@ -69,6 +70,19 @@ def status(db: Database, json: Json = False) -> None:
     from pipeline.cli.status_table import show_status
 
     show_status(db, out, json=json)
+
+
+def config(
+    name: Annotated[
+        Literal["default", "rtsp"],
+        typer.Argument(help="default: every key and what it means; rtsp: live cameras."),
+    ] = "default",
+) -> None:
+    """Print a configuration to start from.
+
+    Example: across-cameras config rtsp > site.yaml
+    """
+    typer.echo((shipped_folder() / "configs" / f"{name}.yaml").read_text(encoding="utf-8"), nl=False)
 
 
 def read_config(sources: list[str]) -> Config:

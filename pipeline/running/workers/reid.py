@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import ReidConfig, shipped
+from pipeline.config import ReidConfig
 from pipeline.messages import (
     Embedding,
     Message,
@@ -36,6 +36,7 @@ from pipeline.running.channels import (
     parent_alive,
 )
 from pipeline.running.workers.crop_shedding import Haste
+from pipeline.shipped_files import shipped
 from reid.embed import CropEmbedding, Embedder, load_embedder
 from reid.network.weights import WeightsError
 

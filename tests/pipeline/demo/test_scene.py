@@ -17,8 +17,9 @@ from pipeline.demo.people import cut_people, load_photograph
 from pipeline.demo.scene import Scene, make_scene
 from pipeline.demo.score import iou
 from pipeline.demo.stage import PLACES, WALKS
-from pipeline.tracking.detect import REPOSITORY, load_detector
+from pipeline.tracking.detect import load_detector
 
+ROOT = Path(__file__).parents[3]
 SECONDS = 4.0
 
 
@@ -136,7 +137,7 @@ def test_a_scene_of_no_length_is_refused(tmp_path: Path, seconds: float) -> None
 
 
 def test_the_configuration_in_the_repository_is_the_demos(scene: Scene) -> None:
-    written = load_config(REPOSITORY / "configs" / "demo.yaml")
+    written = load_config(ROOT / "configs" / "demo.yaml")
     for ours, theirs in zip(demo_config(scene).cameras, written.cameras, strict=True):
         assert (ours.name, ours.start, Path(ours.source).name) == (
             theirs.name,

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.cameras.frames import Image
-from pipeline.config import Config, ReidConfig, shipped
+from pipeline.config import Config, ReidConfig
 from pipeline.linking.match import Sighting
 from pipeline.messages import Embedding
 from pipeline.queries.find import OtherWeightsError, PictureError, find_people, main_person
+from pipeline.shipped_files import shipped
 from pipeline.store.claims import add_sightings, new_identity
 from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry

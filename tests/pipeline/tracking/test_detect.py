@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import DetectorConfig
-from pipeline.tracking.detect import REPOSITORY, Detector, DetectorError, load_detector, suppress
+from pipeline.tracking.detect import Detector, DetectorError, load_detector, suppress
 from pipeline.tracking.letterbox import Image
 
+ROOT = Path(__file__).parents[3]
 SETTINGS = DetectorConfig(size_px=320, confidence=0.25, device="cpu")
 BUS_PEOPLE = np.array([[670, 380, 810, 880], [222, 405, 344, 860], [50, 400, 245, 905]], np.float32)
 """The three whole people of the photograph (1080 x 810), roughly."""
@@ -110,7 +111,7 @@ detector = load_detector(DetectorConfig(device="cpu", size_px=64), threads=1)
 detector.detect([np.zeros((8, 8, 3), np.uint8)])
 sys.exit("torch" in sys.modules or "ultralytics" in sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
 def test_suppression_keeps_what_the_definition_keeps() -> None:

@@ -12,13 +12,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from pipeline.tracking.detect import REPOSITORY
 from pipeline.tracking.letterbox import Image
 from pipeline.tracking.yolo import DetectorError, OpenvinoNetwork, TorchNetwork, load_checkpoint, load_shipped
 
-ONNX = REPOSITORY / "weights" / "person_detector.onnx"
+ROOT = Path(__file__).parents[3]
+ONNX = ROOT / "weights" / "person_detector.onnx"
 TWIN = ONNX.with_suffix(".safetensors")
-SHARED = Path(os.environ.get("SHARED_DATA", REPOSITORY.parent / "shared"))
+SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 
 
 def noise(height: int = 96, width: int = 128) -> Image:
@@ -106,5 +106,5 @@ os.kill(os.getpid(), signal.SIGINT)
 
 def test_ctrl_c_is_heard_after_two_networks_came_and_went() -> None:
     command = [sys.executable, "-c", TWO_NETWORKS, str(ONNX)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
