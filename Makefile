@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: demo test check lint fast soak bench setup setup-dev clean
+.PHONY: demo test check lint fast docs soak bench setup setup-dev clean
 
 demo: setup                 ## the whole pipeline on a two-camera scene with known truth
 	$(RUN) run_pipeline.py demo --out out/demo
@@ -22,6 +22,9 @@ lint: setup-dev             ## style and types
 
 fast: setup-dev             ## the tests that take seconds
 	$(RUN) -m pytest -q -m "not slow and not soak"
+
+docs: setup                 ## the pages of docs/reference, from the code
+	$(RUN) -m pipeline.cli.reference docs/reference
 
 soak: setup-dev             ## live cameras under random faults for SOAK_MINUTES (10): nothing may grow
 	$(RUN) -m pytest -q -m soak

@@ -36,13 +36,15 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """One camera: where its frames come from and what is known about it."""
 
     name: Name
+    """What the camera is called everywhere."""
     source: str = ""
     """Video file, folder of pictures or URL; may hold {username} and {password}."""
     url_env: str | None = None
     """Instead of `source`: the environment variable, or name in `secrets`, that holds the URL."""
     username_env: str | None = None
-    """The same for the user name that a live camera asks for, and its password."""
+    """The same for the user name that a live camera asks for."""
     password_env: str | None = None
+    """The same for its password."""
     start: datetime | None = None
     """When the recording begins, by the site's clocks or with a UTC offset. None: its clock is unknown."""
     clock: Literal["known", "unknown"] | None = None
@@ -88,6 +90,7 @@ class DetectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Frames to person boxes."""
 
     weights: str = "weights/person_detector.onnx"
+    """The network that finds people: ONNX."""
     size_px: Annotated[int, Meta(ge=32, multiple_of=32)] = 512
     """The longer side of the frame as the network sees it."""
     fps: Positive | Literal["max"] = 12.5
@@ -97,6 +100,7 @@ class DetectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     iou: Fraction = 0.7
     """Non-maximum suppression drops a box that overlaps a better one by more than this."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network runs; auto: on a GPU where there is one."""
 
 
 class TrackerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,9 +139,11 @@ class ReidConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Crops to pyramid cells, foreground and pooled vectors."""
 
     weights: str = "weights/fpr_small.safetensors"
+    """The network that tells people apart."""
     backbone: str | None = None
     """ONNX or OpenVINO file of a foreign network, for weights that are only a head."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network runs; auto: on a GPU where there is one."""
     runtime: Literal["auto", "openvino-bf16"] = "auto"
     """auto: float32 by OpenVINO on a CPU. openvino-bf16: half the time where the CPU has units for it."""
 

@@ -147,7 +147,7 @@ def with_utc(record: Any) -> Any:
 
 def joined_by_utc(value: Any, *, clock_known: bool) -> Any:
     """See `with_utc`; a `clock_known` in a record counts for all that is in it."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [joined_by_utc(item, clock_known=clock_known) for item in value]
     if not isinstance(value, dict):
         return value

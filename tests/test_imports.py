@@ -122,12 +122,12 @@ ROOMS = {
         "cameras tracking store linking queries running evaluate demo",
         """
         commands/ask commands/correct commands/export commands/forget commands/measure commands/run exit_codes
-        main options progress show show_corrections show_evaluation show_recluster status_table table_lines
-        train_detector wording
+        field_words json_answers main options progress reference show show_corrections show_evaluation
+        show_recluster status_table table_lines train_detector wording
         """,
         """
-        commands/ask commands/correct commands/export commands/forget commands/measure commands/run main
-        options show_evaluation show_recluster status_table table_lines wording
+        commands/ask commands/correct commands/export commands/forget commands/measure commands/run
+        json_answers main options show_evaluation show_recluster status_table table_lines wording
         """,
     ),
 }

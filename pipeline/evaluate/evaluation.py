@@ -66,8 +66,11 @@ class Evaluation(msgspec.Struct, frozen=True):
     pairs_as_filed: PairScore
     """Ambiguous links count as they are filed."""
     identities: IdentityScore
+    """Whether identities hold one person each."""
     ambiguous: Ambiguous
+    """How often links that the program was not sure of were right."""
     confidence: Confidence
+    """How honest the stated probabilities are."""
     splits: tuple[Split, ...]
     merges: tuple[Merge, ...]
     jumps: tuple[Jump, ...]

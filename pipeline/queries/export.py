@@ -38,20 +38,35 @@ class ExportedBox(NamedTuple):
     """A person in one frame, as CSV and Parquet have it."""
 
     camera: str
+    """The camera's name."""
     recording: int
+    """Number of the recording; a camera may have several."""
     frame: int
+    """Number of the frame, from 0."""
     time_ns: int
+    """Nanoseconds in UTC since 1970, or since the start of the recording where its clock is not known."""
     time_utc: str | None
+    """The same as text; empty where the clock is not known."""
     person: int
+    """Number of the person: 7 is P7."""
     state: str
+    """How the link was made: linked, ambiguous or new."""
     probability: float | None
+    """How likely the link is right; empty where nothing was linked."""
     track: int
+    """Number of the track within its recording."""
     part: int
+    """A long presence is cut into parts, numbered from 0."""
     x1: float
+    """Left edge, px."""
     y1: float
+    """Upper edge, px."""
     x2: float
+    """Right edge, px."""
     y2: float
+    """Lower edge, px."""
     confidence: float
+    """How sure the detector was; 0 for a box interpolated between two detections."""
 
 
 class ExportedRecording(NamedTuple):
