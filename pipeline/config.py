@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -15,6 +14,7 @@ from msgspec import Meta
 from pipeline.config_words import explain, nearest, yaml_problem
 from pipeline.errors import MendableError
 from pipeline.time_zones import ClockTimeError, TimeZoneError, from_the_clock, zone_named
+from pipeline.urls import plain_name, redact
 
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -325,12 +325,8 @@ def replayed(config: Config) -> Config:
 
 
 def camera_name(source: str) -> str:
-    """A camera's name from its source: the last part of its path, with what a name may not hold as '-'."""
-    if "://" in source:
-        url = urlsplit(source)
-        stem = url.path.rstrip("/").rpartition("/")[2] or url.hostname or ""
-    else:
-        stem = Path(source).resolve().stem
+    """A camera's name from its source: its file, or what is no secret of a URL; other signs as '-'."""
+    stem = plain_name(source) if "://" in source else Path(source).resolve().stem
     name = re.sub(r"[^\w.-]", "-", stem)[:64]
     return name if name.strip(".") else "camera"
 
@@ -346,7 +342,7 @@ def check_names(cameras: tuple[CameraConfig, ...], advice: str) -> None:
     names = [camera.name for camera in cameras]
     for name in names:
         if names.count(name) > 1:
-            sources = [c.source.rpartition("@")[2] or str(c.url_env) for c in cameras if c.name == name]
+            sources = [redact(c.source) or str(c.url_env) for c in cameras if c.name == name]
             raise ConfigError(f"{len(sources)} cameras are named {name!r} ({', '.join(sources)}): {advice}")
 
 

@@ -1,4 +1,4 @@
-"""Credentials of cameras: looked up at the last moment, and cut out of every text that leaves a process."""
+"""Credentials of cameras: looked up at the last moment, and kept out of every configuration that is kept."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 
 from pipeline.config import CameraConfig, Config, ConfigError
+from pipeline.urls import shown_url
 
 OTHERS_MAY = 0o077
 """Permission bits of everybody but the owner."""
-USER_INFO = re.compile(r"(\w://)[^\s\"']*@")
-QUERY = re.compile(r"(\w://[^\s\"'?]*\?)[^\s\"']+")
-PATH_LOGIN = re.compile(r"((?:user|username|password|passwd|pwd)=)[^\s\"'&/?]+", re.IGNORECASE)
-"""Cameras that put them into the path: /user=..._password=..._channel=1.sdp"""
-SHORTEST_SECRET = 3
-"""A shorter user name or password is not looked for in texts: it would hit half the words."""
 
 
 class CredentialsError(ConfigError):
@@ -51,19 +46,6 @@ def resolve(camera: CameraConfig, *, secrets: str | None = None) -> str:
     return f"{scheme}://{username}:{password}@{rest}"
 
 
-def redact(text: str, *urls: str) -> str:
-    """The text with user and password cut out of every URL in it, and URL queries emptied.
-
-    Args:
-        text: a message, an error, a configuration as JSON.
-        urls: resolved sources; whatever they hold as user, password or query is cut out wherever it stands.
-    """
-    for secret in sorted({s for url in urls for s in secrets_in(url)}, key=len, reverse=True):
-        text = text.replace(secret, "...")
-    text = USER_INFO.sub(r"\1", text)
-    return PATH_LOGIN.sub(r"\1...", QUERY.sub(r"\1...", text))
-
-
 def hide(config: Config) -> Config:
     """The configuration without inline credentials: a URL that holds some moves into our environment.
 
@@ -75,8 +57,8 @@ def hide(config: Config) -> Config:
 
 def hide_url(camera: CameraConfig) -> CameraConfig:
     """The camera with its URL made harmless, and a reference to the whole one."""
-    harmless = redact(camera.source)
-    if "://" not in camera.source or harmless == camera.source:
+    harmless = shown_url(camera.source) if "://" in camera.source else camera.source
+    if harmless == camera.source:
         return camera
     name = "FPR_URL_" + re.sub(r"\W", "_", camera.name).upper()
     os.environ[name] = camera.source
@@ -119,16 +101,3 @@ def assignment(line: str, where: str) -> tuple[str, str]:
     if not equals or not name.strip().isidentifier():
         raise CredentialsError(f"{where} is not NAME=value")
     return name.strip(), value.strip()
-
-
-def secrets_in(url: str) -> set[str]:
-    """User, password and query values of a URL, as they stand there and decoded."""
-    user_info = USER_INFO.search(url)
-    found = set()
-    if user_info:
-        whole = user_info.group(0).partition("://")[2].removesuffix("@")
-        found |= {whole, *whole.split(":", 1)}
-    for part in re.split(r"[&;]", url.partition("?")[2]):
-        found.add(part.partition("=")[2])
-    found |= {unquote(secret) for secret in found}
-    return {secret for secret in found if len(secret) >= SHORTEST_SECRET}

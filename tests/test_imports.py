@@ -27,7 +27,7 @@ ROOMS = {
     "hall": Room(
         "",
         """
-        boxes config config_words credentials errors messages reid_weights shipped_files time_zones times
+        boxes config config_words credentials errors messages reid_weights shipped_files time_zones times urls
         """,
         """
         boxes config_words reid_weights

@@ -12,7 +12,8 @@ import msgspec
 from pipeline.cameras.live.connection import Connection, LostError
 from pipeline.cameras.recordings import SourceError, open_source
 from pipeline.config import CameraConfig, LiveConfig
-from pipeline.credentials import CredentialsError, redact, resolve
+from pipeline.credentials import CredentialsError, resolve
+from pipeline.urls import redact
 
 AT_ONCE = 8
 """Cameras probed at the same time: one that is silent does not make the others wait."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.credentials import redact
 from pipeline.errors import MendableError
 from pipeline.messages import CameraHealth
 from pipeline.running.workers.crop_shedding import LEFT_OUT
 from pipeline.store.database import locate, now_ns
+from pipeline.urls import redact
 
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 WRITE_NS = 1_000_000_000

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import select, update
 
-from pipeline.credentials import redact
 from pipeline.messages import RecordingState
 from pipeline.store.database import Store
 from pipeline.store.removal import FINISHED, remove_recordings, remove_unfinished
 from pipeline.store.rows import new_row
 from pipeline.store.schema import Camera, Recording
+from pipeline.urls import redact
 
 
 class StoredRecording(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import select, update
 
-from pipeline.credentials import redact
 from pipeline.store.database import Store
 from pipeline.store.rows import new_row
 from pipeline.store.schema import Recording, Run
 from pipeline.time_zones import zone_named
+from pipeline.urls import redact, redact_all
 
 
 def begin_run(store: Store, *, command: str, config: Any, software: str) -> int:
@@ -51,5 +51,4 @@ def site_zone(store: Store) -> ZoneInfo:
 
 def public_config(config: Any) -> Any:
     """A configuration as JSON, with credentials cut out of every string."""
-    text = msgspec.json.encode(config).decode()
-    return msgspec.json.decode(redact(text))
+    return redact_all(msgspec.to_builtins(config))

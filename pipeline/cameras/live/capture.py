@@ -15,7 +15,8 @@ from pipeline.cameras.live.connection import Connection, LostError
 from pipeline.cameras.live.session import Session
 from pipeline.cameras.live.watchdog import Stillness
 from pipeline.config import CameraConfig, LiveConfig
-from pipeline.credentials import CredentialsError, redact, resolve
+from pipeline.credentials import CredentialsError, resolve
+from pipeline.urls import redact
 
 PR_SET_PDEATHSIG = 1
 

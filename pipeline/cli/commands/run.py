@@ -12,6 +12,7 @@ import typer
 from pipeline.cli.options import Database, Json, err, fail, out
 from pipeline.config import Config, config_for_sources, load_config, replayed
 from pipeline.shipped_files import shipped_folder
+from pipeline.urls import redact_words
 
 
 def run(
@@ -45,7 +46,9 @@ def run(
         fail("say where the result goes: --db out.db")
     if not config.cameras:
         fail("no cameras: give video files, or list them under `cameras` in the configuration")
-    report = run_recordings(config, database, fresh=fresh, command=shlex.join(sys.argv), console=err)
+    report = run_recordings(
+        config, database, fresh=fresh, command=shlex.join(redact_words(sys.argv)), console=err
+    )
     show_run(report, database, out, json=json)
     raise typer.Exit(report.exit_code)
 
