@@ -38,7 +38,7 @@ ROOMS = {
         """
         check containers frames live/backoff live/capture live/capture_messages live/capture_process
         live/clock live/connect_errors live/connection live/health live/reception live/ring live/session
-        live/watchdog picture_folders recordings
+        live/watchdog photographs picture_folders recordings
         """,
         """
         containers live/backoff live/capture live/capture_messages live/capture_process

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cameras.picture_folders import read_picture
+from pipeline.cameras.photographs import read_photograph
 from pipeline.config import Config
 from pipeline.errors import MendableError
 from pipeline.linking.gallery import FprGallery
@@ -28,10 +28,6 @@ from reid.sets.tracklets import Calibration, CalibrationError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 CLEAR_CONFIDENCE = 0.4
 """A box this certain is the person of the photograph; without one, the whole picture is."""
-
-
-class PictureError(MendableError, kind="wrong input"):
-    """The photograph cannot be used; the message says why."""
 
 
 class OtherWeightsError(MendableError, kind="wrong input"):
@@ -67,14 +63,11 @@ def find_people(
         say: told who is meant, where the picture leaves that open.
 
     Raises:
-        PictureError: not a picture.
+        PhotographError: not a picture.
         OtherWeightsError, StoreError: the database was made with other weights, or cannot be read.
         UnusableWeightsError, DetectorError: weights that cannot be used.
     """
-    picture = read_picture(image)
-    if picture is None:
-        reason = "no such file" if not image.exists() else "not a picture that can be read"
-        raise PictureError(f"{image}: {reason}")
+    picture = read_photograph(image)
     with open_store(database) as store:
         audit(store, "find", "image", {"top": top})
         return search(store, embedder_of(config.reid), main_person(picture, config, say), config, top)

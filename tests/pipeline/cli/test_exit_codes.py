@@ -8,11 +8,11 @@ from typing import get_args
 
 import pytest
 
+from pipeline.cameras.photographs import PhotographError
 from pipeline.cli.exit_codes import EXIT_CODES, exit_code
 from pipeline.config import ConfigError
 from pipeline.errors import Kind, MendableError
 from pipeline.linking.recluster import TooManyTracklets
-from pipeline.queries.find import PictureError
 from pipeline.queries.people import UnknownPersonError
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.pictures.render import NotAFolderError
@@ -41,7 +41,7 @@ def test_what_the_outside_world_does_not_do_is_one(kind: type[MendableError]) ->
         ConfigError,
         MissingStoreError,
         NotAFolderError,
-        PictureError,
+        PhotographError,
         StoreError,
         StoreInUseError,
         UnknownPersonError,

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.cameras.frames import Image
+from pipeline.cameras.photographs import PhotographError
 from pipeline.config import Config, ReidConfig
 from pipeline.linking.match import Sighting
 from pipeline.messages import Embedding
-from pipeline.queries.find import OtherWeightsError, PictureError, find_people, main_person
+from pipeline.queries.find import OtherWeightsError, find_people, main_person
 from pipeline.shipped_files import shipped
 from pipeline.store.claims import add_sightings, new_identity
 from pipeline.store.opening import open_store
@@ -95,9 +96,9 @@ def test_people_embedded_by_other_weights_are_refused_not_compared(tmp_path: Pat
 def test_what_is_not_a_picture_is_refused(database: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("not a picture")
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(PhotographError, match="not a picture"):
         find_people(str(database), text, CONFIG, top=5)
-    with pytest.raises(PictureError, match="no such file"):
+    with pytest.raises(PhotographError, match="no such file"):
         find_people(str(database), tmp_path / "gone.jpg", CONFIG, top=5)
 
 
