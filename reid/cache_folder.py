@@ -1,9 +1,11 @@
-"""Where this user's machine keeps what can be made again: compiled code, downloaded networks."""
+"""Where a user's machine keeps what can be made again: compiled code, downloaded networks."""
 
 from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from functools import cache
 from pathlib import Path
 
 NAME = "across-cameras"
@@ -25,6 +27,12 @@ def cache_folder() -> Path | None:
         return None
     ours = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return folder if ours and os.access(folder, os.W_OK) else None
+
+
+@cache
+def cache_or_temporary() -> Path:
+    """The cache folder; for a user who has none, a new folder of this process that nobody else may enter."""
+    return cache_folder() or Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
 
 
 def wanted_folder() -> Path | None:

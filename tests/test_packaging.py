@@ -41,12 +41,12 @@ def pinned(requirement: Requirement) -> str:
 
 
 def brought_along(wanted: list[Requirement]) -> set[str]:
-    """Every installed package that the wanted ones need here, themselves included."""
+    """Every installed package that the wanted ones need here, themselves too; torch chooses CUDA's."""
     found: set[tuple[str, frozenset[str]]] = set()
     while wanted:
         one = wanted.pop()
         key = (canonicalize_name(one.name), frozenset(one.extras))
-        if key not in found:
+        if key not in found and not one.name.startswith(("nvidia-c", "nvidia-n", "cuda-", "triton")):
             found.add(key)
             needs = map(Requirement, distribution(one.name).requires or ())
             extras = [{"extra": extra} for extra in one.extras or {""}]

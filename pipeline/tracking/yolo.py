@@ -7,7 +7,6 @@ import functools
 import importlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MendableError
 from pipeline.tracking.letterbox import PADDING, Image, Shape
-from reid.cache_folder import cache_folder
+from reid.cache_folder import cache_or_temporary
 from reid.network.openvino_core import openvino_core
 
 PERSON = "person"
@@ -151,14 +150,8 @@ def ultralytics(module: str) -> Any:
     os.environ.setdefault("YOLO_VERBOSE", "false")
     os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "1")
     if "YOLO_CONFIG_DIR" not in os.environ:
-        os.environ["YOLO_CONFIG_DIR"] = str(models_folder())
+        os.environ["YOLO_CONFIG_DIR"] = str(cache_or_temporary())
     return importlib.import_module(f"ultralytics.{module}")
-
-
-@functools.cache
-def models_folder() -> Path:
-    """Where downloaded models and ultralytics' settings lie; for a user without a cache, for this process."""
-    return cache_folder() or Path(tempfile.mkdtemp(prefix="across-cameras-"))
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -226,7 +219,7 @@ def download(name: str) -> Path:
     downloads = ultralytics("utils.downloads")
     if name not in downloads.GITHUB_ASSETS_NAMES:
         raise DetectorError(f"detector.weights: no file {name}, nor does ultralytics release such a model")
-    path = models_folder() / name
+    path = cache_or_temporary() / name
     if path.is_file():
         return path
     log.info("downloading %s", name)

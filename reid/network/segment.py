@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reid.cache_folder import cache_or_temporary
 from reid.network.torchvision_ops import ensure_torchvision_ops
 
 PADDING = 0.25
@@ -146,7 +146,7 @@ def load_network(path: Path) -> Any:
     for name, value in {
         **quiet,
         "ULTRALYTICS_SAFE_LOAD": "1",
-        "YOLO_CONFIG_DIR": tempfile.gettempdir(),
+        "YOLO_CONFIG_DIR": str(cache_or_temporary()),
     }.items():
         os.environ.setdefault(name, value)
     ensure_torchvision_ops()

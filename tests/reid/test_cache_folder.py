@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reid.cache_folder import cache_folder
+from reid.cache_folder import cache_folder, cache_or_temporary
 
 
 def test_it_is_made_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +55,10 @@ def test_a_user_without_a_home_has_none(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", nobody)
     assert cache_folder() is None
+    cache_or_temporary.cache_clear()
+    try:
+        temporary = cache_or_temporary()
+        assert temporary.stat().st_mode & 0o077 == 0 and cache_or_temporary() == temporary
+    finally:
+        cache_or_temporary.cache_clear()
+    temporary.rmdir()
