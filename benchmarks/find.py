@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pipeline.config import Config, ReidConfig  # noqa: E402
-from pipeline.linking.match import Sighting  # noqa: E402
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey  # noqa: E402
 from pipeline.queries.find import search  # noqa: E402
+from pipeline.records import Sighting  # noqa: E402
 from pipeline.shipped_files import shipped  # noqa: E402
 from pipeline.store.cameras import add_camera  # noqa: E402
 from pipeline.store.claims import add_sightings, new_identity  # noqa: E402

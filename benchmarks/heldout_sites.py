@@ -32,14 +32,13 @@ SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
 from pipeline.config import MatcherConfig  # noqa: E402
+from pipeline.constraints import Constraints  # noqa: E402
 from pipeline.linking import cluster  # noqa: E402
-from pipeline.linking.constraints import Constraints  # noqa: E402
-from pipeline.linking.match import Place  # noqa: E402
 from pipeline.linking.pair_evidence import gather  # noqa: E402
-from pipeline.linking.site_knowledge import Site  # noqa: E402
+from pipeline.linking.site import Place, Site  # noqa: E402
 from pipeline.linking.walking_times import Transit  # noqa: E402
 from pipeline.messages import Embedding, TrackletKey  # noqa: E402
-from pipeline.store.tracklet_rows import StoredCrop, StoredTracklet  # noqa: E402
+from pipeline.records import StoredCrop, StoredTracklet  # noqa: E402
 from reid.calibrate import Tracklet, embed_tracklets, heldout_tracklets  # noqa: E402
 from reid.data.datasets import HELDOUT_LIST, load_heldout, read_heldout  # noqa: E402
 from reid.embed import load_embedder  # noqa: E402

@@ -45,8 +45,8 @@ from pipeline.evaluate.labels import labels  # noqa: E402
 from pipeline.evaluate.tracking import across_idf1  # noqa: E402
 from pipeline.evaluate.truth import CameraTruth, read_truth  # noqa: E402
 from pipeline.linking.look_back import EVERY_NS  # noqa: E402
-from pipeline.linking.match import Sighting  # noqa: E402
-from pipeline.running.workers.match import open_matcher  # noqa: E402
+from pipeline.linking.open_matcher import open_matcher  # noqa: E402
+from pipeline.records import Sighting  # noqa: E402
 from pipeline.store.cameras import stored_cameras  # noqa: E402
 from pipeline.store.claims import add_sightings, new_identity  # noqa: E402
 from pipeline.store.database import Store  # noqa: E402

@@ -38,13 +38,13 @@ SHARED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT))
 
 from pipeline.config import MatcherConfig  # noqa: E402
-from pipeline.linking.constraints import Constraints  # noqa: E402
+from pipeline.constraints import Constraints  # noqa: E402
 from pipeline.linking.gallery import FprGallery  # noqa: E402
 from pipeline.linking.look_back import CROPS_RECALLED, LookBack  # noqa: E402
-from pipeline.linking.match import Matcher, Place  # noqa: E402
-from pipeline.linking.site_knowledge import Site  # noqa: E402
+from pipeline.linking.match import Matcher  # noqa: E402
+from pipeline.linking.site import Place, Site  # noqa: E402
 from pipeline.messages import Embedding, TrackletKey  # noqa: E402
-from pipeline.store.tracklet_rows import StoredCrop, StoredTracklet  # noqa: E402
+from pipeline.records import StoredCrop, StoredTracklet  # noqa: E402
 from reid.data.datasets import Sample, load_dataset  # noqa: E402
 from reid.sets.affinity import PairCalibration  # noqa: E402
 from reid.sets.tracklets import Calibration  # noqa: E402

@@ -142,7 +142,7 @@ def parse_span(since: str | None, until: str | None, clock: WallClock) -> tuple[
 
 def with_utc(record: Any) -> Any:
     """A record as JSON values in which every `x_ns` is joined by `x_utc`, null where the clock is unknown."""
-    return joined_by_utc(msgspec.to_builtins(record), clock_known=True)
+    return joined_by_utc(msgspec.to_builtins(record, str_keys=True), clock_known=True)
 
 
 def joined_by_utc(value: Any, *, clock_known: bool) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.linking.match import Sighting
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
+from pipeline.records import Sighting
 from pipeline.store.cameras import add_camera
 from pipeline.store.claims import add_sightings, new_identity
 from pipeline.store.database import Store

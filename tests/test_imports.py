@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +29,11 @@ ROOMS = {
     "hall": Room(
         "",
         """
-        boxes config config_words credentials errors messages reid_weights shipped_files time_zones times urls
+        boxes config config_words constraints credentials errors messages records reid_weights shipped_files
+        time_zones times urls
         """,
         """
-        boxes config_words reid_weights
+        boxes config_words records reid_weights
         """,
     ),
     "cameras": Room(
@@ -60,11 +63,11 @@ ROOMS = {
         "",
         """
         audit cameras claims corrections database erasure migrations/env migrations/versions/0001_first
-        migrations/versions/0002_corrections migrations/versions/0003_recall models opening recordings
-        removal rows runs schema tracklet_rows tracklets versions
+        lookups migrations/versions/0002_corrections migrations/versions/0003_recall models opening
+        recordings removal rows runs schema tracklet_rows tracklets versions
         """,
         """
-        audit cameras claims database migrations/env migrations/versions/0001_first
+        audit cameras claims database lookups migrations/env migrations/versions/0001_first
         migrations/versions/0002_corrections migrations/versions/0003_recall models recordings removal rows
         runs schema tracklet_rows versions
         """,
@@ -72,21 +75,21 @@ ROOMS = {
     "linking": Room(
         "store",
         """
-        cluster constraints cut_tracklets double_boxes gallery look_back match pair_evidence pausable
-        recluster relink sightings site_knowledge walking_times
+        cluster cut_tracklets double_boxes enforce_corrections gallery look_back match open_matcher
+        pair_evidence pausable recluster relink sightings site site_knowledge walking_times
         """,
         """
-        pair_evidence pausable relink site_knowledge
+        open_matcher pair_evidence pausable relink site site_knowledge
         """,
     ),
     "queries": Room(
         "cameras tracking store linking",
         """
-        export find journey people pictures/contact_sheets pictures/crops pictures/drawing
+        boxes export find journey people pictures/contact_sheets pictures/crops pictures/drawing
         pictures/people_in_frames pictures/render recall review
         """,
         """
-        pictures/contact_sheets pictures/crops pictures/drawing pictures/people_in_frames
+        boxes pictures/contact_sheets pictures/crops pictures/drawing pictures/people_in_frames
         """,
     ),
     "running": Room(
@@ -134,21 +137,14 @@ ROOMS = {
 """Every file of `pipeline` and its room; the hall holds the words that everybody speaks."""
 
 UPWARD = {
-    ("linking/relink", "running"),
     ("running/run", "cli"),
-    ("store/corrections", "linking"),
-    ("store/corrections", "queries"),
-    ("store/erasure", "queries"),
-    ("store/claims", "linking"),
-    ("store/tracklets", "linking"),
-    ("store/tracklet_rows", "linking"),
 }
 """Imports that point upward still. Nothing may be added."""
 
 ONLY_IN = {
     "zmq": {"running/channels"},
     "multiprocessing": {"running/processes", "cameras/live"},
-    "sqlalchemy": {"store", "queries", "evaluate/found", "demo/demo"},
+    "sqlalchemy": {"store", "queries"},
     "rich": {"cli", "demo", "running/run"},
     "typer": {"cli"},
     "av": {"cameras", "queries/pictures", "demo/scene"},
@@ -160,6 +156,9 @@ ONLY_IN = {
     "pickle": set(),
 }
 """Packages that only these rooms or files of `pipeline` may touch."""
+
+LINKING_WITH_STORE = {"open_matcher", "recluster", "relink", "site_knowledge"}
+"""The files of linking that may read and write the store; the others work on records."""
 
 REID_ONLY_IN = {
     "openvino": {"reid.export", "reid.network.openvino_core"},
@@ -236,6 +235,21 @@ def test_a_room_imports_only_the_rooms_it_may(path: Path) -> None:
 def test_every_import_that_is_excused_is_there_still() -> None:
     found = {(place(path), room_of(name)) for path in PIPELINE for name in imports_of(path)}
     assert found >= UPWARD, "take it out of the table"
+
+
+def test_linking_reads_and_writes_the_store_in_four_files() -> None:
+    linking = [path for path in PIPELINE if room_of(name_of(path)) == "linking"]
+    found = {path.stem for path in linking if any(room_of(name) == "store" for name in imports_of(path))}
+    assert found == LINKING_WITH_STORE
+
+
+def test_linking_loads_neither_a_database_nor_sockets() -> None:
+    """In a process of its own, every file of linking but those four."""
+    files = sorted(set(ROOMS["linking"].files.split()) - LINKING_WITH_STORE)
+    modules = ", ".join(f"pipeline.linking.{name}" for name in files)
+    told = f"import sys, {modules}; print({{'sqlalchemy', 'zmq'}} & sys.modules.keys() or 'neither')"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "neither"
 
 
 @pytest.mark.parametrize("path", PIPELINE, ids=place)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config
-from pipeline.linking.match import Candidate, Matcher, Place
+from pipeline.linking.match import Candidate, Matcher
+from pipeline.linking.site import Place
 from pipeline.messages import Embedding
-from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.records import StoredTracklet
 
 BINS = (16, 4, 4)
 """Hue, saturation, value."""

@@ -9,10 +9,8 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import select
 
 from pipeline.cameras.frames import Image
 from pipeline.config import CameraConfig, Config
@@ -22,13 +20,12 @@ from pipeline.demo.scene import SECONDS, Scene, make_scene
 from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
 from pipeline.linking.site_knowledge import places
 from pipeline.queries.people import crop_jpeg
+from pipeline.records import StoredTracklet
 from pipeline.running.run import run
 from pipeline.store.claims import identities_of_tracklets
 from pipeline.store.database import Store
 from pipeline.store.opening import open_store
-from pipeline.store.schema import Box
-from pipeline.store.tracklet_rows import StoredTracklet
-from pipeline.store.tracklets import stored_tracklets
+from pipeline.store.tracklets import stored_tracklets, stored_trajectories
 from pipeline.store.versions import current_version
 
 COLOUR_THRESHOLDS = tuple(np.linspace(0.05, 0.95, 46).round(3).tolist())
@@ -122,16 +119,17 @@ def decoded(jpeg: bytes) -> Image:
 def found_tracklets(store: Store, stored: Sequence[StoredTracklet]) -> list[FoundTracklet]:
     """Every tracklet with its boxes and the identity of the newest version."""
     identities = identities_of_tracklets(store, current_version(store) or 0)
-    found = []
-    with store.reading() as connection:
-        for tracklet in stored:
-            query = select(Box.frame, Box.x1, Box.y1, Box.x2, Box.y2).where(Box.tracklet == tracklet.id)
-            rows: NDArray[np.float64] = np.array(
-                [tuple(row) for row in connection.execute(query.order_by(Box.frame))]
-            )
-            frames, boxes = rows[:, 0].astype(np.int32), rows[:, 1:].astype(np.float32)
-            found.append(FoundTracklet(tracklet.id, tracklet.camera, identities[tracklet.id], frames, boxes))
-    return found
+    seen = stored_trajectories(store, [tracklet.id for tracklet in stored])
+    return [
+        FoundTracklet(
+            tracklet.id,
+            tracklet.camera,
+            identities[tracklet.id],
+            seen[tracklet.id].frames.astype(np.int32),
+            seen[tracklet.id].boxes.astype(np.float32),
+        )
+        for tracklet in stored
+    ]
 
 
 def colour_result(

@@ -30,8 +30,8 @@ from pipeline.evaluate.pieces import (
 )
 from pipeline.evaluate.tracking import AcrossScore, TrackingScore, across_idf1, across_score, tracking_score
 from pipeline.evaluate.truth import CameraTruth, TruthError
-from pipeline.queries.people import chosen
 from pipeline.store.database import Store
+from pipeline.store.lookups import chosen
 
 Coverage = Literal["complete", "partial"]
 """partial: only some people are labelled; what matches no label counts neither for nor against."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import func, select
 
 from pipeline.boxes import first_in_frame
 from pipeline.evaluate.labels import Labels, Mask, Numbers
-from pipeline.queries.people import chosen
+from pipeline.queries.boxes import recording_boxes
+from pipeline.store.claims import claims_by_end
 from pipeline.store.database import Store
-from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
+from pipeline.store.lookups import chosen
+from pipeline.store.recordings import newest_recordings
 
 
 @dataclass(frozen=True)
@@ -53,30 +54,16 @@ def read_found(store: Store, version: int | None = None) -> dict[str, Found]:
         version: an identity version; None for the newest.
     """
     number = chosen(store, version)
-    newest = select(func.max(Recording.id)).group_by(Recording.camera)
-    recordings = select(Recording.id, Camera.name).join(Camera).where(Recording.id.in_(newest))
-    with store.reading() as connection:
-        names = {row.id: row.name for row in connection.execute(recordings)}
-    return {names[recording]: read_recording(store, recording, number) for recording in sorted(names)}
+    newest = newest_recordings(store)
+    return {camera: read_recording(store, recording, number) for camera, recording in newest.items()}
 
 
 def read_recording(store: Store, recording: int, version: int) -> Found:
-    """What was found in one recording, one box for each track and frame; in a frame the surest first."""
-    claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == version)
-    query = select(
-        Box.frame, Tracklet.track, SightingRow.identity, Tracklet.id, Box.x1, Box.y1, Box.x2, Box.y2
-    )
-    query = query.join(Tracklet, Box.tracklet == Tracklet.id).outerjoin(SightingRow, claim)
-    query = query.where(Tracklet.recording == recording)
-    query = query.order_by(Box.frame, Box.confidence.desc(), Tracklet.track, Tracklet.part)
-    with store.reading() as connection:
-        rows = [tuple(row) for row in connection.execute(query)]
-    numbers = np.array([[frame, track, who or 0, part] for frame, track, who, part, *_ in rows], np.int64)
-    numbers = numbers.reshape(-1, 4)
-    boxes = np.array([row[4:] for row in rows], np.float64).reshape(-1, 4)
-    identities = np.where(numbers[:, 2] > 0, numbers[:, 2], -first_tracklets(numbers[:, 1], numbers[:, 3]))
-    found = Found(Labels(numbers[:, 0], numbers[:, 1], boxes), identities, numbers[:, 3])
-    return found.where(first_in_frame(numbers[:, :2]))
+    """What was found in one recording, one box for each track and frame."""
+    frames, tracks, people, tracklets, boxes = recording_boxes(store, recording, version)
+    identities = np.where(people > 0, people, -first_tracklets(tracks, tracklets))
+    found = Found(Labels(frames, tracks, boxes), identities, tracklets)
+    return found.where(first_in_frame(np.stack([frames, tracks], axis=1)))
 
 
 def first_tracklets(tracks: Numbers, tracklets: Numbers) -> Numbers:
@@ -106,19 +93,13 @@ def one_box_each(labels: Labels) -> Labels:
 
 def read_claims(store: Store, version: int | None = None) -> dict[int, Claim]:
     """What is said about each tracklet, by number, in order of their end."""
-    columns = (SightingRow.tracklet, SightingRow.state, SightingRow.probability, SightingRow.evidence)
-    query = select(*columns, SightingRow.runner_up, Tracklet.end_ns).join(
-        Tracklet, SightingRow.tracklet == Tracklet.id
-    )
-    query = query.where(SightingRow.version == chosen(store, version)).order_by(Tracklet.end_ns, Tracklet.id)
-    with store.reading() as connection:
-        return {
-            row.tracklet: Claim(
-                row.state,
-                row.probability,
-                not {"same_track", "correction"} & (row.evidence or {}).keys(),
-                row.runner_up,
-                row.end_ns,
-            )
-            for row in connection.execute(query)
-        }
+    return {
+        said.tracklet: Claim(
+            said.state,
+            said.probability,
+            not {"same_track", "correction"} & (said.evidence or {}).keys(),
+            said.runner_up,
+            end_ns,
+        )
+        for said, end_ns in claims_by_end(store, chosen(store, version))
+    }

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.boxes import iou
-from pipeline.linking.constraints import Pair
+from pipeline.constraints import Pair
+from pipeline.records import Trajectory
 
 SAME_BODY = 0.5
 """Intersection over union from which on two boxes count as one object: what detectors are judged by."""
@@ -20,14 +20,6 @@ READ_AT_ONCE = 64
 """Pairs."""
 TRAJECTORIES_KEPT = 512
 """Tracklets whose boxes are held at a time, about."""
-
-
-class Trajectory(NamedTuple):
-    """Where a tracklet was, frame by frame."""
-
-    frames: NDArray[np.int64]  # (N,) ascending
-    times_ns: NDArray[np.int64]  # (N,)
-    boxes: NDArray[np.float64]  # (N, 4) xyxy, px
 
 
 class Meeting(NamedTuple):

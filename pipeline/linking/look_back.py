@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.linking.cluster import people
-from pipeline.linking.match import Matcher, Sighting
+from pipeline.linking.match import Matcher
 from pipeline.linking.pair_evidence import Shown, gather, prepare, shown_by
 from pipeline.linking.pausable import Steps, finished
 from pipeline.linking.sightings import claims
-from pipeline.linking.site_knowledge import Site
+from pipeline.linking.site import Site
 from pipeline.linking.walking_times import told
-from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.records import Sighting, StoredTracklet
 from reid.sets.affinity import FprPairs, mean_vector
 from reid.sets.tracklets import unit
 

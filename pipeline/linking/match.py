@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from pipeline.config import MatcherConfig
+from pipeline.linking.site import Place
 from pipeline.messages import Embedding
-from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.records import Sighting, SightingState, StoredTracklet
 
-SightingState = Literal["linked", "ambiguous", "new"]
 CUT_SLACK_NS = 300_000_000
 """A part within this of the full length was cut: frames are at most this far apart at 3 Hz and more."""
 TRACKS_SWEPT = 256
@@ -21,35 +21,6 @@ TRACK_PARTS_KEPT = 4
 """A track that has had no part for so many part lengths has ended: its next one would have come."""
 PRESENCES_KEPT = 64
 """Latest presences of an identity that later tracklets are gated by."""
-
-
-class Sighting(msgspec.Struct, frozen=True):
-    """The claim that a tracklet shows an identity."""
-
-    tracklet: int
-    identity: int
-    state: SightingState
-    distance: float | None = None
-    """To the identity; None for a new one."""
-    probability: float | None = None
-    """Calibrated probability that it is the same person."""
-    runner_up: int | None = None
-    """The next best identity."""
-    runner_up_distance: float | None = None
-    runner_up_probability: float | None = None
-    evidence: dict[str, Any] | None = None
-    """Whatever explains the claim, as JSON; nothing biometric."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a recording was made, as far as the gates care."""
-
-    camera: str
-    clock_known: bool
-    overlaps: frozenset[str] = frozenset()
-    first_part_ns: int | None = None
-    """Length of a presence's first part, where that is shorter than the others: on live cameras."""
 
 
 @dataclass(frozen=True, slots=True)

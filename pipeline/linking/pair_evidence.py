@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.constraints import Pair, ordered
 from pipeline.linking.cluster import Evidence
-from pipeline.linking.constraints import Pair, ordered
 from pipeline.linking.double_boxes import Doubles, one_body
-from pipeline.linking.match import Place
-from pipeline.linking.site_knowledge import Site
-from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.linking.site import Place, Site
+from pipeline.records import StoredTracklet
 from reid.sets.affinity import FprPairs, Looks, computed_ahead, log_odds
 
 NOTHING_SEEN = -20.0

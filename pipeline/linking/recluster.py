@@ -12,13 +12,13 @@ import numpy as np
 from pipeline.config import MatcherConfig
 from pipeline.errors import MendableError
 from pipeline.linking.cluster import Evidence, people, walked
-from pipeline.linking.constraints import enforced
-from pipeline.linking.match import Sighting
+from pipeline.linking.enforce_corrections import enforced
 from pipeline.linking.pair_evidence import gather
 from pipeline.linking.relink import renumbered
 from pipeline.linking.sightings import claims
 from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
+from pipeline.records import Sighting
 from pipeline.store.claims import add_sightings, identities_of_tracklets
 from pipeline.store.database import Store
 from pipeline.store.models import newest_model

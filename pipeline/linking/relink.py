@@ -9,9 +9,9 @@ from itertools import count
 import msgspec
 
 from pipeline.config import Config
-from pipeline.linking.constraints import enforced
-from pipeline.linking.match import Sighting
-from pipeline.running.workers.match import open_matcher
+from pipeline.linking.enforce_corrections import enforced
+from pipeline.linking.open_matcher import open_matcher
+from pipeline.records import Sighting
 from pipeline.store.claims import add_sightings, identities_of_tracklets, new_identity
 from pipeline.store.corrections import constraints
 from pipeline.store.database import Store

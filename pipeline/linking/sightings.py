@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.config import MatcherConfig
 from pipeline.linking.cluster import Evidence, Walks
-from pipeline.linking.match import Sighting
 from pipeline.linking.pair_evidence import NOTHING_SEEN
-from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.records import Sighting, StoredTracklet
 
 UNLIKELY = 0.01
 """A runner-up below this probability is none."""

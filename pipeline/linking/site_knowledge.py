@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 from pipeline.config import MatcherConfig
-from pipeline.linking.constraints import Constraints
-from pipeline.linking.double_boxes import Doubles, nowhere
-from pipeline.linking.match import Place
+from pipeline.linking.double_boxes import Doubles
+from pipeline.linking.site import Place, Site
 from pipeline.store.cameras import stored_cameras
 from pipeline.store.corrections import constraints
 from pipeline.store.database import Store
@@ -17,20 +14,6 @@ from pipeline.store.models import stored_calibration
 from pipeline.store.recordings import live_recordings, recording_cameras
 from pipeline.store.tracklets import stored_trajectories
 from reid.sets.affinity import PairCalibration
-
-
-@dataclass(frozen=True)
-class Site:
-    """What grouping tracklets into people depends on besides the tracklets."""
-
-    places: Mapping[int, Place]
-    """By recording."""
-    said: Constraints
-    settings: MatcherConfig
-    calibration: PairCalibration
-    model: str
-    """Whose embeddings are compared; a tracklet embedded by another one looks like nobody."""
-    doubles: Doubles = field(default_factory=lambda: Doubles(nowhere))
 
 
 def site_of(store: Store, settings: MatcherConfig, model: str) -> Site:

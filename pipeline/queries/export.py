@@ -15,9 +15,10 @@ import msgspec
 from sqlalchemy import select
 
 from pipeline.errors import MendableError
-from pipeline.queries.people import AnySelect, chosen, tracks
+from pipeline.queries.people import AnySelect, tracks
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
+from pipeline.store.lookups import chosen
 from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
 from pipeline.times import iso, with_utc
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.queries.people import Sighted, chosen, sighted, sighted_query, unknown_person
+from pipeline.queries.people import Sighted, sighted, sighted_query
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
+from pipeline.store.lookups import chosen, unknown_person
 from pipeline.store.schema import SightingRow
 
 VISIT_GAP_S = 5.0

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sqlalchemy import Connection, Executable, select
 
+from pipeline.records import StoredTracklet
 from pipeline.store.database import Store
 from pipeline.store.schema import CropRow, EmbeddingRow, Model, SightingRow
-from pipeline.store.tracklet_rows import StoredTracklet
 from pipeline.store.tracklets import tracklets_in_order
 
 Vectors = NDArray[np.floating[Any]]

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
 from sqlalchemy import select, update
 
+from pipeline.records import StoredCamera
 from pipeline.store.database import Store
 from pipeline.store.rows import new_row
 from pipeline.store.schema import Camera
-
-
-class StoredCamera(msgspec.Struct, frozen=True):
-    """A camera the store knows."""
-
-    id: int
-    name: str
-    clock_known: bool
-    overlaps: tuple[str, ...]
 
 
 def add_camera(store: Store, name: str, *, clock_known: bool, overlaps: Iterable[str] = ()) -> int:

@@ -8,19 +8,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Select, delete, func, select
 
-from pipeline.linking.match import Sighting
+from pipeline.records import LinkedTracklet, Sighting, StoredTracklet
 from pipeline.store.database import Store
 from pipeline.store.rows import insert_rows, new_row, pages
 from pipeline.store.schema import Identity, SightingRow, Tracklet
-from pipeline.store.tracklet_rows import StoredTracklet
 from pipeline.store.tracklets import closing, tracklets_in_order
-
-
-class LinkedTracklet(msgspec.Struct, frozen=True):
-    """A tracklet and the claim about it."""
-
-    tracklet: StoredTracklet
-    sighting: Sighting
 
 
 def identities_of_tracklets(store: Store, version: int) -> dict[int, int]:
@@ -93,6 +85,15 @@ def load_gallery(
             rows = connection.execute(select(*columns).where(SightingRow.version == version, mine))
             claims = {row.tracklet: Sighting(*row) for row in rows}
         yield from (LinkedTracklet(t, claims[t.id]) for t in page if t.id in claims)
+
+
+def claims_by_end(store: Store, version: int) -> list[tuple[Sighting, int]]:
+    """Every claim of a version with the end of its tracklet in UTC epoch ns, by that end."""
+    columns = [getattr(SightingRow, name) for name in Sighting.__struct_fields__]
+    query = select(*columns, Tracklet.end_ns).join(Tracklet, SightingRow.tracklet == Tracklet.id)
+    query = query.where(SightingRow.version == version).order_by(Tracklet.end_ns, Tracklet.id)
+    with store.reading() as connection:
+        return [(Sighting(*claim), end_ns) for *claim, end_ns in connection.execute(query)]
 
 
 def claimed(version: int) -> ColumnElement[bool]:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, insert, literal, select, update
 
-from pipeline.linking.constraints import Constraints, Relation, Statement, consistent
-from pipeline.queries.people import check_person
+from pipeline.constraints import Constraints, Relation, Statement, consistent
 from pipeline.store.audit import audit
 from pipeline.store.claims import new_identity
 from pipeline.store.database import Store, StoreError
+from pipeline.store.lookups import check_person
 from pipeline.store.opening import StoreInUseError, open_store
 from pipeline.store.rows import insert_rows, new_row
 from pipeline.store.schema import CorrectionMember, CorrectionRow, IdentityVersion, SightingRow

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from pipeline.queries.people import check_person
 from pipeline.store.database import ReadOnlyStoreError, Store, StoreError, translated
+from pipeline.store.lookups import check_person
 from pipeline.store.removal import remove_empty_identities, remove_identities
 from pipeline.store.rows import pages
 from pipeline.store.schema import AuditEntry, Box, CropRow, EmbeddingRow, SightingRow, Tracklet

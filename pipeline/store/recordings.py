@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from pipeline.messages import RecordingState
 from pipeline.store.database import Store
@@ -43,6 +43,14 @@ def recording_cameras(store: Store) -> dict[int, int]:
     """The camera's number of every recording."""
     with store.reading() as connection:
         return {row.id: row.camera for row in connection.execute(select(Recording.id, Recording.camera))}
+
+
+def newest_recordings(store: Store) -> dict[str, int]:
+    """The newest recording of every camera that has one, by name, the oldest recording first."""
+    newest = select(func.max(Recording.id)).group_by(Recording.camera)
+    query = select(Camera.name, Recording.id).join(Camera).where(Recording.id.in_(newest))
+    with store.reading() as connection:
+        return {row.name: row.id for row in connection.execute(query.order_by(Recording.id))}
 
 
 def live_recordings(store: Store) -> set[int]:

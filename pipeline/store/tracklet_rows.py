@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select, tuple_
 
-from pipeline.linking.double_boxes import Trajectory
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
+from pipeline.records import StoredCrop, StoredTracklet, Trajectory
 from pipeline.store.database import StoreError
 from pipeline.store.rows import insert_rows, new_row, new_rows, pages
 from pipeline.store.schema import Box, Camera, CropRow, EmbeddingRow, Model, Recording, Tracklet
@@ -26,40 +25,6 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 class UnknownRecordingError(StoreError, kind="not found"):
     """A tracklet came from a recording that the store does not have."""
-
-
-class StoredCrop(msgspec.Struct, frozen=True):
-    """A crop of a tracklet without its picture."""
-
-    id: int
-    frame: int
-    quality: float
-    embedding: Embedding
-
-
-class StoredTracklet(msgspec.Struct, frozen=True):
-    """A tracklet as the matcher needs it; crops are ordered best first."""
-
-    id: int
-    key: TrackletKey
-    camera: str
-    start_ns: int
-    end_ns: int
-    model: str
-    """Empty where there is no crop."""
-    crops: tuple[StoredCrop, ...]
-    closed_ns: int | None = None
-    """When the track it was cut from ended (see `pipeline.linking.cut_tracklets`); None: its own end."""
-
-    @property
-    def due_ns(self) -> int:
-        """Its place in the order of linking."""
-        return self.end_ns if self.closed_ns is None else self.closed_ns
-
-    @property
-    def embeddings(self) -> tuple[Embedding, ...]:
-        """One for each crop."""
-        return tuple(crop.embedding for crop in self.crops)
 
 
 def insert_tracklets(

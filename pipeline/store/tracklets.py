@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from pipeline.linking.double_boxes import Trajectory
 from pipeline.messages import TrackletEmbedded, TrackletKey
+from pipeline.records import StoredTracklet, Trajectory
 from pipeline.store.database import Store
 from pipeline.store.rows import pages
 from pipeline.store.schema import Camera, Recording, Tracklet
-from pipeline.store.tracklet_rows import StoredTracklet, insert_tracklets, read_tracklets, read_trajectories
+from pipeline.store.tracklet_rows import insert_tracklets, read_tracklets, read_trajectories
 
 
 def add_tracklets(

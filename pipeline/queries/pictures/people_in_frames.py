@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from pipeline.boxes import first_in_frame
 from pipeline.config import CameraConfig
-from pipeline.queries.people import chosen
 from pipeline.queries.pictures.drawing import Label
 from pipeline.store.database import Store
+from pipeline.store.lookups import chosen
 from pipeline.store.schema import Box, Camera, CropRow, Recording, Run, SightingRow, Tracklet
 
 

@@ -17,7 +17,6 @@ from av.video.stream import VideoStream
 
 from pipeline.cameras.frames import Image, Source
 from pipeline.cameras.recordings import SourceError, open_source, source_fingerprint
-from pipeline.queries.people import check_camera, check_person
 from pipeline.queries.people import people as everybody
 from pipeline.queries.pictures.contact_sheets import RenderError, write_sheet
 from pipeline.queries.pictures.drawing import (
@@ -31,6 +30,7 @@ from pipeline.queries.pictures.drawing import (
 from pipeline.queries.pictures.people_in_frames import Footage, footage, frame_labels
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
+from pipeline.store.lookups import check_camera, check_person
 
 __all__ = ["NotAFolderError", "RenderError", "Rendered", "render", "render_camera"]
 

@@ -13,11 +13,9 @@ import msgspec
 
 from pipeline.config import Config
 from pipeline.linking.cut_tracklets import pieces
-from pipeline.linking.gallery import FprGallery
-from pipeline.linking.look_back import CROPS_RECALLED, MOST_RECENT, LookBack
-from pipeline.linking.match import Matcher
+from pipeline.linking.look_back import MOST_RECENT, LookBack
+from pipeline.linking.open_matcher import open_matcher
 from pipeline.linking.pausable import advanced
-from pipeline.linking.site_knowledge import places, site_of
 from pipeline.messages import (
     Message,
     MessageError,
@@ -40,12 +38,12 @@ from pipeline.running.channels import (
 )
 from pipeline.store.claims import add_sightings, linked_up_to, load_gallery, new_identity, unlinked_tracklets
 from pipeline.store.database import Store, StoreError
-from pipeline.store.models import keep_calibration, stored_calibration
+from pipeline.store.models import keep_calibration
 from pipeline.store.opening import open_store
 from pipeline.store.recordings import end_recording, note_frame_size
-from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.tracklets import add_tracklets
 from pipeline.store.versions import mark_late
-from reid.sets.tracklets import Calibration, CalibrationError
+from reid.sets.tracklets import CalibrationError
 
 BATCH = 64
 """Messages stored in one transaction; a tracklet with its crops is some 100 KB, of a recording 300."""
@@ -255,21 +253,3 @@ class Writer:
     def tell(self) -> None:
         """Report progress."""
         self.report(Progress("match", 0, self.linked, self.stored, 0, dict(self.seconds)))
-
-
-def open_matcher(store: Store, config: Config, model: str, new_identity: Callable[[], int]) -> LookBack:
-    """A matcher that knows nobody yet, for the recordings in the store.
-
-    Raises:
-        CalibrationError: the model was never calibrated.
-    """
-    matcher = Matcher(
-        config.matcher,
-        places(store, first_part_ns=round(config.live.first_part_s * 1e9)),
-        FprGallery(config.matcher.exemplars, Calibration.from_dict(stored_calibration(store, model))),
-        new_identity,
-        part_ns=round(config.tracklets.part_s * 1e9),
-        model=model,
-    )
-    recall = partial(stored_tracklets, store, crops=CROPS_RECALLED)
-    return LookBack(matcher, site_of(store, config.matcher, model), recall)

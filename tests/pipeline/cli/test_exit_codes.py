@@ -13,12 +13,12 @@ from pipeline.cli.exit_codes import EXIT_CODES, exit_code
 from pipeline.config import ConfigError
 from pipeline.errors import Kind, MendableError
 from pipeline.linking.recluster import TooManyTracklets
-from pipeline.queries.people import UnknownPersonError
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.pictures.render import NotAFolderError
 from pipeline.running.processes import WorkerDied
 from pipeline.running.status import StatusError
 from pipeline.store.database import StoreError, StoreFullError
+from pipeline.store.lookups import UnknownPersonError
 from pipeline.store.opening import MissingStoreError, StoreInUseError
 
 PIPELINE = Path(__file__).parents[3] / "pipeline"

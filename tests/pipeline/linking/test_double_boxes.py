@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.linking.double_boxes import Doubles, Trajectory, meeting, one_body
+from pipeline.linking.double_boxes import Doubles, meeting, one_body
+from pipeline.records import Trajectory
 
 
 def path(first: int, *lefts: float) -> Trajectory:

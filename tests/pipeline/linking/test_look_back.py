@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import MatcherConfig
-from pipeline.linking.constraints import Constraints
+from pipeline.constraints import Constraints
 from pipeline.linking.gallery import FprGallery
 from pipeline.linking.look_back import COMPARED, KEPT, MOST_RECENT, TAKES_NS, LookBack
-from pipeline.linking.match import Matcher, Place, Sighting
-from pipeline.linking.site_knowledge import Site
+from pipeline.linking.match import Matcher
+from pipeline.linking.site import Place, Site
 from pipeline.messages import Embedding, TrackletKey
-from pipeline.store.tracklet_rows import StoredCrop, StoredTracklet
+from pipeline.records import Sighting, StoredCrop, StoredTracklet
 from reid.sets.affinity import PairCalibration
 from reid.sets.tracklets import Calibration
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.config import MatcherConfig
-from pipeline.linking.match import Candidate, Matcher, Place
+from pipeline.linking.match import Candidate, Matcher
+from pipeline.linking.site import Place
 from pipeline.messages import Embedding, TrackletKey
-from pipeline.store.tracklet_rows import StoredCrop, StoredTracklet
+from pipeline.records import StoredCrop, StoredTracklet
 
 SECOND = 1_000_000_000
 DOOR, HALL, YARD = 1, 2, 3

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.config import MatcherConfig
-from pipeline.linking.match import Sighting
 from pipeline.linking.recluster import recluster
 from pipeline.messages import Embedding, TrackletEmbedded
+from pipeline.records import Sighting
 from pipeline.store import corrections
 from pipeline.store.claims import add_sightings, identities_of_tracklets, load_gallery, new_identity
 from pipeline.store.database import Store

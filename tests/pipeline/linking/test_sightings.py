@@ -6,11 +6,10 @@ import numpy as np
 
 from pipeline.config import MatcherConfig
 from pipeline.linking.cluster import TIME_LIMIT, Evidence, Walks
-from pipeline.linking.match import Sighting
 from pipeline.linking.sightings import claims
 from pipeline.linking.walking_times import Told, Transit
 from pipeline.messages import TrackletKey
-from pipeline.store.tracklet_rows import StoredTracklet
+from pipeline.records import Sighting, StoredTracklet
 
 PROMPT, LATE = 20.0, 95.0
 """Seconds from the door to the hall."""

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select, text
 
-from pipeline.linking.match import Sighting
 from pipeline.messages import TrackletEmbedded
 from pipeline.queries.export import ExportExistsError, ExportFormat, ExportWriteError, export
+from pipeline.records import Sighting
 from pipeline.store.claims import add_sightings, new_identity, unlinked_tracklets
 from pipeline.store.database import Store
 from pipeline.store.opening import open_store

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from pipeline.cameras.frames import Image
 from pipeline.cameras.photographs import PhotographError
 from pipeline.config import Config, ReidConfig
-from pipeline.linking.match import Sighting
 from pipeline.messages import Embedding
 from pipeline.queries.find import OtherWeightsError, find_people, main_person
+from pipeline.records import Sighting
 from pipeline.shipped_files import shipped
 from pipeline.store.claims import add_sightings, new_identity
 from pipeline.store.opening import open_store

@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from pipeline.linking.match import Sighting
 from pipeline.queries.people import (
-    UnknownCameraError,
     UnknownCropError,
-    UnknownPersonError,
-    UnknownVersionError,
     best_crops,
     crop_jpeg,
     parse_person,
@@ -21,7 +17,9 @@ from pipeline.queries.people import (
     recordings,
     tracks,
 )
+from pipeline.records import Sighting
 from pipeline.store.claims import add_sightings
+from pipeline.store.lookups import UnknownCameraError, UnknownPersonError, UnknownVersionError
 from pipeline.store.opening import open_store
 from pipeline.store.schema import AuditEntry
 from pipeline.store.tracklet_rows import jpeg_size

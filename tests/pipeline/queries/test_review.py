@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipeline.linking.match import Sighting
 from pipeline.queries.people import tracks
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.review import Reply, Review, Reviewed, questions
+from pipeline.records import Sighting
 from pipeline.store.claims import add_sightings
 from pipeline.store.corrections import constraints, corrections
 from pipeline.store.database import Store

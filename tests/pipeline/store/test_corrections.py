@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 
 from pipeline.queries.journey import journey
-from pipeline.queries.people import UnknownPersonError, people, tracks
+from pipeline.queries.people import people, tracks
 from pipeline.store.claims import load_gallery
 from pipeline.store.corrections import (
     CorrectionError,
@@ -22,6 +22,7 @@ from pipeline.store.corrections import (
 )
 from pipeline.store.database import Store, engine_for, locate, write_transaction
 from pipeline.store.erasure import forget
+from pipeline.store.lookups import UnknownPersonError
 from pipeline.store.opening import StoreInUseError, open_store
 from pipeline.store.versions import current_version, versions
 from tests.store_scene import fill

@@ -13,11 +13,12 @@ from sqlalchemy import create_engine, text
 
 from pipeline.queries.export import export
 from pipeline.queries.journey import journey
-from pipeline.queries.people import UnknownPersonError, people, tracks
+from pipeline.queries.people import people, tracks
 from pipeline.store.claims import new_identity
 from pipeline.store.corrections import merge, undo
 from pipeline.store.database import ReadOnlyStoreError, StoreError, locate
 from pipeline.store.erasure import forget
+from pipeline.store.lookups import UnknownPersonError
 from pipeline.store.opening import StoreInUseError, open_store
 from pipeline.store.schema import Base
 from pipeline.store.versions import versions

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sqlalchemy import event, func, select
 
-from pipeline.linking.match import Sighting
 from pipeline.messages import TrackletEmbedded
+from pipeline.records import Sighting
 from pipeline.store.cameras import add_camera
 from pipeline.store.claims import (
     add_sightings,

@@ -17,17 +17,17 @@ from sqlalchemy import delete, select
 from pipeline.cameras.recordings import Frame, open_source, source_fingerprint
 from pipeline.cli.show import show_render
 from pipeline.config import CameraConfig, Config
-from pipeline.linking.match import Sighting
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
-from pipeline.queries.people import UnknownCameraError, UnknownPersonError
 from pipeline.queries.pictures.contact_sheets import RenderError, choose
 from pipeline.queries.pictures.drawing import Label, colour_of, draw_label, draw_text, when
 from pipeline.queries.pictures.people_in_frames import SightedCrop
 from pipeline.queries.pictures.render import NotAFolderError, render, render_camera
+from pipeline.records import Sighting
 from pipeline.store.cameras import add_camera
 from pipeline.store.claims import add_sightings, new_identity, unlinked_tracklets
 from pipeline.store.corrections import merge
 from pipeline.store.database import Store
+from pipeline.store.lookups import UnknownCameraError, UnknownPersonError
 from pipeline.store.opening import open_store
 from pipeline.store.recordings import start_recording
 from pipeline.store.runs import begin_run

@@ -1,13 +1,11 @@
-"""What operators said, made consistent, and an assignment made to respect it."""
+"""What operators said, made consistent."""
 
 from __future__ import annotations
-
-from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.linking.constraints import Constraints, Groups, Relation, Statement, consistent, enforced
+from pipeline.constraints import Constraints, Groups, Relation, Statement, consistent
 
 
 def same(*sides: tuple[int, ...]) -> Statement:
@@ -34,26 +32,6 @@ def test_a_contradiction_through_others_is_left_out_too() -> None:
     assert found == Constraints(frozenset({(1, 2)}), frozenset({(2, 3)}))
 
 
-def test_what_must_be_together_goes_where_most_of_it_is() -> None:
-    constraints = Constraints(must=frozenset({(1, 2), (1, 3)}))
-    assert enforced({1: 10, 2: 10, 3: 11, 4: 11}, constraints, count(50).__next__) == {
-        1: 10,
-        2: 10,
-        3: 10,
-        4: 11,
-    }
-
-
-def test_what_cannot_be_together_is_parted_with_a_new_person() -> None:
-    constraints = Constraints(cannot=frozenset({(1, 2)}))
-    assert enforced({1: 10, 2: 10, 3: 10}, constraints, count(50).__next__) == {1: 10, 2: 50, 3: 10}
-
-
-def test_constraints_on_tracklets_that_are_gone_are_passed_over() -> None:
-    constraints = Constraints(frozenset({(1, 99)}), frozenset({(2, 98)}))
-    assert enforced({1: 10, 2: 10}, constraints, count(50).__next__) == {1: 10, 2: 10}
-
-
 SMALL = st.integers(0, 7)
 STATEMENTS = st.lists(
     st.builds(
@@ -67,15 +45,6 @@ STATEMENTS = st.lists(
 
 
 @settings(deadline=None)
-@given(STATEMENTS, st.lists(st.integers(10, 12), min_size=8, max_size=8))
-def test_whatever_was_said_the_result_respects_it(said: list[Statement], identities: list[int]) -> None:
-    found = consistent(said)
-    result = enforced(dict(enumerate(identities)), found, count(50).__next__)
-    assert all(result[a] == result[b] for a, b in found.must)
-    assert all(result[a] != result[b] for a, b in found.cannot)
-
-
-@settings(deadline=None)
 @given(STATEMENTS)
 def test_no_chain_joins_what_cannot_be_together(said: list[Statement]) -> None:
     found = consistent(said)
@@ -83,14 +52,6 @@ def test_no_chain_joins_what_cannot_be_together(said: list[Statement]) -> None:
     for a, b in found.must:
         groups.join(a, b)
     assert not any(groups.of(a) == groups.of(b) for a, b in found.cannot)
-
-
-@settings(deadline=None)
-@given(STATEMENTS, st.lists(st.integers(10, 12), min_size=8, max_size=8))
-def test_respecting_twice_changes_nothing_more(said: list[Statement], identities: list[int]) -> None:
-    found = consistent(said)
-    once = enforced(dict(enumerate(identities)), found, count(50).__next__)
-    assert enforced(once, found, count(90).__next__) == once
 
 
 def test_the_newest_statement_about_a_pair_always_counts() -> None:
