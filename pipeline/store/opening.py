@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from pipeline.store.database import (
@@ -178,9 +180,15 @@ def advisory_lock(location: Location) -> WriterLock:
     )
     connection = engine.connect()
     if connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}):
-        return WriterLock(connection.close)
+        return WriterLock(partial(unlock, connection))
     connection.close()
     raise StoreInUseError(f"{location.name}: in use by another writer: wait for it or stop it")
+
+
+def unlock(connection: Connection) -> None:
+    """Give a server's lock back now: of a mere goodbye it learns a moment after the next writer has asked."""
+    with suppress(DBAPIError), connection:
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
 
 
 def bring_up_to_date(engine: Engine, location: Location, *, create: bool, write: bool) -> None:
