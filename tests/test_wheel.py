@@ -52,9 +52,13 @@ class Installed:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built here from the source tree, without the network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = ["wheel", str(ROOT), "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder)]
-    subprocess.run([sys.executable, "-m", "pip", "-q", *build], check=True)
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def build(source: Path, folder: Path) -> Path:
+    """The wheel of a source tree, or of an archive of one, in a folder."""
+    words = ["wheel", str(source), "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "-q", *words], check=True)
     (built,) = folder.iterdir()
     return built
 
@@ -108,12 +112,12 @@ def folder(world: Path, installed: Installed) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def write_strangers(folder: Path) -> None:
-    """Modules called as ours are, and one called as a module of Python that workers start with."""
-    for module in ("pipeline", "across_cameras", "random"):
+def write_strangers(folder: Path, *more: str) -> Path:
+    """A folder with modules called as ours are, and more."""
+    (folder / "reid").mkdir(parents=True)
+    for module in ("pipeline", "reid/__init__", *more):
         (folder / f"{module}.py").write_text(STRANGER)
-    (folder / "reid").mkdir()
-    (folder / "reid/__init__.py").write_text(STRANGER)
+    return folder
 
 
 def files_below(folder: str) -> set[str]:
@@ -135,6 +139,14 @@ def test_the_wheel_holds_the_packages_the_weights_and_the_configurations_and_not
     assert {Path(name).name for name in about} >= {"METADATA", "entry_points.txt", "LICENSE"}
 
 
+def test_the_source_archive_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    archive = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path / "archive")]
+    subprocess.run(archive, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (made,) = (tmp_path / "archive").iterdir()
+    again = zipfile.ZipFile(build(made, tmp_path / "wheel")).namelist()
+    assert set(again) == set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_installed_command_has_the_version_and_the_configurations(
     installed: Installed, folder: Path
 ) -> None:
@@ -145,8 +157,9 @@ def test_the_installed_command_has_the_version_and_the_configurations(
 
 def test_the_demo_runs_in_a_folder_with_modules_called_as_ours(installed: Installed, folder: Path) -> None:
     """No home, no compiler, nothing to write to but this folder: still every worker finds its code."""
-    write_strangers(folder)
-    done = installed.call("demo", folder=folder)
+    write_strangers(folder, "across_cameras", "random")  # Python starts its workers with `random`
+    path = write_strangers(folder / "path")
+    done = installed.call("demo", folder=folder, PYTHONPATH=str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "stranger" not in done.stdout + done.stderr and "Traceback" not in done.stderr
     assert (folder / "out/demo/demo.png").stat().st_uid == (installed.user or os.geteuid())
@@ -157,8 +170,6 @@ def test_a_search_path_that_leads_to_modules_called_as_ours_leads_nowhere(
     installed: Installed, folder: Path, path: str
 ) -> None:
     write_strangers(folder)
-    (folder / "random.py").unlink()
-    (folder / "across_cameras.py").unlink()
     done = installed.call("check", "none.mp4", folder=folder, PYTHONPATH=path.format(folder=folder))
     assert "none.mp4" in done.stdout + done.stderr and "stranger" not in done.stdout + done.stderr
 
