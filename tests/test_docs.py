@@ -25,7 +25,7 @@ def tracked(*patterns: str) -> list[str]:
 
 
 PAGES = tracked("*.md")
-FOR_USERS = [page for page in PAGES if page == "README.md" or page.startswith("docs/guide/")]
+FOR_USERS = [page for page in PAGES if page == "README.md" or page.startswith(("docs/guide/", "docs/how/"))]
 SOURCES = tracked("*.md", "*.py", "*.yaml", "*.yml", "Makefile", ":!CHANGELOG.md")
 WrongUsage = typer.BadParameter.__mro__[1]
 """What typer raises for a line that it does not take; it has no public name of its own."""
@@ -45,13 +45,15 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands(page: str) -> list[str]:
-    """What a reader may type: lines of code blocks that call this program."""
-    blocks = FENCE.findall((ROOT / page).read_text())
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    typed = (
-        re.match(r"(?:\$ )?(?:python run_pipeline\.py|across-cameras)(?: |$)(.*)", line) for line in lines
+    """What a reader may type, without the program's name: from blocks of code and from within sentences.
+
+    A sentence may also merely name a command.
+    """
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    typed = re.findall(
+        r"^(?: {4}(?:\$ )?)?(?:python run_pipeline\.py|across-cameras)(?: (.*))?$", text, re.MULTILINE
     )
-    return [match[1] for match in typed if match]
+    return [*filter(None, typed), *re.findall(r"`across-cameras ([^`]+ -[^`]+)`", text)]
 
 
 def parse(line: str) -> None:
@@ -62,6 +64,8 @@ def parse(line: str) -> None:
     """
     words = shlex.split(re.split(r" [|>&] | +#", line)[0])
     command = get_command(app)
+    if words == ["--version"]:
+        return
     while isinstance(command, TyperGroup) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     if isinstance(command, TyperGroup) and words != ["--help"]:
@@ -92,6 +96,15 @@ def test_every_command_that_is_shown_can_be_typed(page: str) -> None:
             parse(line)
         except WrongUsage as error:
             pytest.fail(f"{page}: {line}: {error}")
+
+
+@pytest.mark.parametrize("page", FOR_USERS)
+def test_a_page_for_users_is_no_notebook(page: str) -> None:
+    text = FENCE.sub("", (ROOT / page).read_text())
+    words = [
+        word for line in text.splitlines() if not line.startswith(("|", "    ")) for word in line.split()
+    ]
+    assert sum(bool(re.search(r"\d", word)) for word in words) <= 0.07 * len(words)
 
 
 def test_a_command_that_is_not_there_is_noticed() -> None:
