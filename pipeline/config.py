@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from fractions import Fraction as Ratio
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Crops = Annotated[int, Meta(ge=1, le=32)]
 Name = Annotated[str, Meta(pattern=r"^(?!\.+\Z)[\w.-]{1,64}\Z")]
+Aspect = Annotated[str, Meta(pattern=r"^[1-9]\d{0,3}[:/][1-9]\d{0,3}\Z")]
 
 
 DEVICES = "/dev/video"
@@ -37,8 +39,13 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     name: Name
     """What the camera is called everywhere."""
+    label: Annotated[str, Meta(max_length=80)] = ""
+    """What people call it, such as Front door; left out: its name."""
     source: str = ""
-    """Video file, folder of pictures or URL; may hold {username} and {password}."""
+    """Video file, folder of clips or pictures, pattern such as hall/*.mp4, or URL; may hold {username} and
+    {password}. In a configuration file also a list of files, folders and patterns."""
+    clips: tuple[str, ...] = ()
+    """Where a `source` that is a list is kept."""
     url_env: str | None = None
     """Instead of `source`: the environment variable, or name in `secrets`, that holds the URL."""
     username_env: str | None = None
@@ -49,6 +56,11 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """When the recording begins, by the site's clocks or with a UTC offset. None: its clock is unknown."""
     clock: Literal["known", "unknown"] | None = None
     """Left out: known when `start` is given."""
+    name_time: str | None = None
+    """How the names of clips or pictures say when they begin, such as "%Y-%m-%d_%H-%M-%S"; `/` parts folders.
+    Left out: as common recorders do."""
+    timezone: str | None = None
+    """Of times in names that name none, for a recorder that is set to another zone than the site's."""
     fps: Positive | None = None
     """Overrides the file's time stamps: frame i is at i / fps seconds."""
     detection_fps: Positive | Literal["max"] | None = None
@@ -65,6 +77,8 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """A file is replayed at the speed it was recorded at, as if it were a live camera."""
     rotation: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise, on top of what the file itself asks for."""
+    pixel_aspect: Aspect | None = None
+    """Width to height of a stored pixel, such as "16:11", where a recorder does not say it, or wrongly."""
     roi: tuple[tuple[Fraction, Fraction], ...] | None = None
     """Polygon in fractions of width and height; a person counts when the feet are inside."""
     overlaps: tuple[Name, ...] = ()
@@ -79,6 +93,16 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def clock_known(self) -> bool:
         """Whether times of this camera can be compared with other cameras'."""
         return self.clock == "known" if self.clock else self.live or self.start is not None
+
+    @property
+    def place(self) -> str:
+        """Where its pictures come from, in words for people; a URL's are in `redact`."""
+        return self.source or ", ".join(self.clips[:3]) + (", ..." if len(self.clips) > 3 else "")
+
+    @property
+    def pixel_shape(self) -> Ratio | None:
+        """Width to height of a stored pixel, where the configuration says it."""
+        return Ratio(self.pixel_aspect.replace(":", "/")) if self.pixel_aspect else None
 
     @property
     def start_ns(self) -> int:
@@ -261,6 +285,7 @@ def load_config(path: Path) -> Config:
         msgspec.structs.replace(
             camera,
             source=resolve_source(camera.source, path.parent),
+            clips=tuple(resolve_source(clip, path.parent) for clip in camera.clips),
             tls_ca=camera.tls_ca and resolve_source(camera.tls_ca, path.parent),
         )
         for camera in config.cameras
@@ -276,7 +301,7 @@ def parse_config(tree: Any) -> Config:
         ConfigError: see `load_config`.
     """
     try:
-        config = msgspec.convert(tree or {}, Config)
+        config = msgspec.convert(with_clips(tree or {}), Config)
     except msgspec.ValidationError as error:
         raise ConfigError(explain(str(error), Config)) from error
     config = placed_in_time(config)
@@ -302,8 +327,28 @@ def placed_in_time(config: Config) -> Config:
             start = camera.start and from_the_clock(camera.start, zone)
         except ClockTimeError as error:
             raise ConfigError(f"cameras.{camera.name}.start: {error}") from error
-        cameras.append(msgspec.structs.replace(camera, start=start))
+        try:
+            own = zone_named(camera.timezone) if camera.timezone else zone
+        except TimeZoneError as error:
+            raise ConfigError(f"cameras.{camera.name}.timezone: {error}") from error
+        cameras.append(msgspec.structs.replace(camera, start=start, timezone=own.key))
     return msgspec.structs.replace(config, timezone=zone.key, cameras=tuple(cameras))
+
+
+def with_clips(tree: Any) -> Any:
+    """Parsed YAML in which a camera's `source` that is a list is its `clips`."""
+    cameras = tree.get("cameras") if isinstance(tree, dict) else None
+    if not isinstance(cameras, list):
+        return tree
+    return tree | {"cameras": [listed(camera) for camera in cameras]}
+
+
+def listed(camera: Any) -> Any:
+    """One camera of parsed YAML, see `with_clips`."""
+    source = camera.get("source") if isinstance(camera, dict) else None
+    if not isinstance(source, list):
+        return camera
+    return {key: value for key, value in camera.items() if key != "source"} | {"clips": source}
 
 
 def config_for_sources(sources: list[str]) -> Config:
@@ -325,10 +370,20 @@ def replayed(config: Config) -> Config:
 
 
 def camera_name(source: str) -> str:
-    """A camera's name from its source: its file, or what is no secret of a URL; other signs as '-'."""
-    stem = plain_name(source) if "://" in source else Path(source).resolve().stem
+    """A camera's name from its source: its file, folder, or what is no secret of a URL; other signs: -."""
+    stem = plain_name(source) if "://" in source else Path(without_pattern(source)).resolve().stem
     name = re.sub(r"[^\w.-]", "-", stem)[:64]
     return name if name.strip(".") else "camera"
+
+
+def without_pattern(source: str) -> str:
+    """The folder that a pattern looks in; any other source as it is."""
+    return re.split(r"[^/\\]*[*?\[]", source)[0] if is_pattern(source) else source
+
+
+def is_pattern(source: str) -> bool:
+    """Whether a source stands for all files that fit it, rather than for one of this name."""
+    return any(mark in source for mark in "*?[") and "://" not in source and not Path(source).exists()
 
 
 def resolve_source(source: str, folder: Path) -> str:
@@ -355,8 +410,10 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
                 raise ConfigError(
                     f"cameras.{camera.name}.overlaps: no camera {other!r}{nearest(other, names)}"
                 )
-        if bool(camera.source) == bool(camera.url_env):
+        if bool(camera.source) + bool(camera.url_env) + bool(camera.clips) != 1:
             raise ConfigError(f"cameras.{camera.name}: needs either source or url_env")
+        if any("://" in clip for clip in camera.clips):
+            raise ConfigError(f"cameras.{camera.name}.source: a list is of files and folders, not of URLs")
         scheme = camera.source.partition("://")[0]
         if "://" in camera.source and scheme not in SCHEMES:
             raise ConfigError(f"cameras.{camera.name}.source: {scheme}:// is not one of {', '.join(SCHEMES)}")

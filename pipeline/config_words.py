@@ -14,6 +14,7 @@ NAME_RULE = "letters, digits, . _ -, at most 64, and not only dots"
 ROI_RULE = "fractions of width and height, 0 to 1, such as [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]"
 START_RULE = "a date and a time, such as 2026-01-31 08:00:00, or with its UTC offset 2026-01-31T08:00:00Z"
 CAMERAS_RULE = "a list, such as [{name: hall, source: hall.mp4}]"
+ASPECT_RULE = 'width to height of a stored pixel, in quotes, such as "16:11"'
 TOP_RULE = "`cameras:` on top, and the list of cameras below it"
 WORDS = {
     "object": "keys with values",
@@ -57,6 +58,8 @@ def rule_of(text: str, dotted: str) -> str:
     field = re.sub(r"(\[\d+\])+$", "", dotted).rpartition(".")[2]
     if not dotted:
         return TOP_RULE
+    if field == "pixel_aspect":
+        return ASPECT_RULE
     if "matching regex" in text:
         return NAME_RULE
     return {"cameras": CAMERAS_RULE, "roi": ROI_RULE, "start": START_RULE}.get(field, "")

@@ -39,14 +39,16 @@ ROOMS = {
     "cameras": Room(
         "",
         """
-        check containers frames live/backoff live/capture live/capture_messages live/capture_process
+        check clip_source clips containers exif fields frames live/backoff live/capture
+        live/capture_messages live/capture_process
         live/clock live/connect_errors live/connection live/health live/reception live/ring live/session
-        live/watchdog photographs picture_folders recordings
+        live/watchdog name_times photographs picture_folders recordings
+        shapes source_clock starts video_file
         """,
         """
-        containers live/backoff live/capture live/capture_messages live/capture_process
+        clip_source containers exif live/backoff live/capture live/capture_messages live/capture_process
         live/connect_errors live/connection live/health live/ring live/session live/watchdog
-        picture_folders
+        video_file
         """,
     ),
     "tracking": Room(
@@ -99,7 +101,7 @@ ROOMS = {
         workers/detection_rates workers/live workers/live_camera workers/match workers/outbox workers/reid
         """,
         """
-        shares status_server workers/camera workers/detection_rates workers/live workers/outbox
+        shares status_server workers/detection_rates workers/live workers/outbox
         workers/reid
         """,
     ),

@@ -38,6 +38,10 @@ class CameraCheck(msgspec.Struct, frozen=True):
     first_frame_s: float | None = None
     """How long it took until the first frame was there."""
     clock_known: bool = False
+    label: str = ""
+    """What people call the camera; empty: by its name."""
+    notes: tuple[str, ...] = ()
+    """What is left out or assumed when the camera is read, one line each."""
 
 
 def check_cameras(
@@ -61,21 +65,22 @@ def check_cameras(
 def check_recording(camera: CameraConfig) -> CameraCheck:
     """Open one recording and decode its first frame."""
     started = time.perf_counter()
-    seen = CameraCheck(camera.name, camera.source, clock_known=camera.clock_known)
+    seen = CameraCheck(camera.name, camera.place, clock_known=camera.clock_known, label=camera.label)
     try:
         with open_source(camera) as source:
             next(iter(source)).image  # noqa: B018 (converted on access)
-            info = source.info
+            info, notes = source.info, source.notes
     except SourceError as error:
         return msgspec.structs.replace(seen, problem=str(error))
     except StopIteration:
-        return msgspec.structs.replace(seen, problem=f"{camera.source}: holds no frame")
+        return msgspec.structs.replace(seen, problem=f"{camera.place}: holds no frame")
     return msgspec.structs.replace(
         seen,
         width=info.width,
         height=info.height,
         fps=round(info.fps, 3),
         duration_s=info.duration_s,
+        notes=notes,
         first_frame_s=round(time.perf_counter() - started, 3),
     )
 
@@ -83,7 +88,7 @@ def check_recording(camera: CameraConfig) -> CameraCheck:
 def check_live(camera: CameraConfig, live: LiveConfig, secrets: str | None) -> CameraCheck:
     """Connect to one live camera and decode its first frame."""
     source = redact(camera.source) or f"the URL in {camera.url_env}"
-    seen = CameraCheck(camera.name, source, clock_known=camera.clock_known)
+    seen = CameraCheck(camera.name, source, clock_known=camera.clock_known, label=camera.label)
     started = time.perf_counter()
     try:
         with closing(Connection(camera, resolve(camera, secrets=secrets), live)) as connection:

@@ -10,8 +10,24 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from pipeline.cameras.frames import SourceError
+
+FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,h264,hevc,vvc,obu,av1,ivf,m4v,mjpeg,mjpeg_2000,"
+    "mpjpeg,smjpeg,ogg,nut,gxf,mxf,dhav,ifv,lvf,wtv,dv,vc1,vc1test,cavsvideo,h261,h263,yuv4mpegpipe,rm,nsv,swf"
+)
+"""What a recording may be. Playlists, lists of files and numbered pictures are not among it: FFmpeg would
+open other files by what one of them says."""
+PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"<asx", b"v=0")
+"""First bytes of files that name other files or addresses."""
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""First bytes of JPEG, PNG, GIF, BMP, TIFF."""
+TEXT_CODECS = ("ansi", "bintext", "xbin", "idf")
+"""FFmpeg draws text files as video; here they are mistakes."""
 PEEK_BYTES = 1 << 20
 """Read from each end of a file for its fingerprint."""
 BOX_LIMIT = 1_000_000
@@ -19,6 +35,8 @@ BOX_LIMIT = 1_000_000
 FALLBACK_RATE = Fraction(25)
 """Where a stream tells neither time stamps nor a rate; the rate FFmpeg assumes for raw streams."""
 RATE_LIMITS_HZ = (Fraction(1, 100), Fraction(1000))
+OPENING = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "correct_ts_overflow": "0"}
+"""Of a file: nothing else is opened, and time stamps come as they are written."""
 TS_SYNC = 0x47
 TS_LAYOUTS = ((188, 0), (192, 4), (204, 0))
 """Bytes of a transport packet and where in it the sync byte is: plain, Blu-ray, with error correction."""
@@ -42,6 +60,10 @@ def why_unreadable(path: Path) -> str:
         return "its index (moov) is missing: the recording was cut off before it was finished"
     with path.open("rb") as file:
         head = file.read(4096)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(PLAYLISTS):
+        return "this is a playlist, not a recording: give the files that it names"
+    if head.startswith(PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "this is a picture, not a recording: give the folder that it is in"
     if is_text(head):
         return "this is a text file, not a video"
     return "not a video in a known container, or its beginning is damaged"
@@ -146,3 +168,34 @@ def frame_count(stream: VideoStream, duration_s: float | None) -> int | None:
     if stream.frames and stream.container.format.name.startswith("mov"):
         return stream.frames
     return max(1, round(duration_s * stream_rate(stream))) if duration_s else None
+
+
+def open_container(path: Path) -> InputContainer:
+    """The file as a container; nothing but this file is opened, whatever it refers to.
+
+    Raises:
+        SourceError: empty, or no container format fits.
+    """
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: the file is empty (0 bytes)")
+    try:
+        return av.open(f"file:{path}", "r", options=OPENING, metadata_errors="replace")
+    except (FFmpegError, ValueError, LookupError) as error:
+        raise SourceError(f"{path}: {why_unreadable(path)}") from error
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to decode: the best one that is a video and not a cover picture.
+
+    Raises:
+        SourceError: there is none, or no decoder for it.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise SourceError(f"{path}: no video stream in this file (it holds {kinds})")
+    if stream.codec_context is None:
+        raise SourceError(f"{path}: there is no decoder for its video stream")
+    if stream.codec_context.name in TEXT_CODECS:
+        raise SourceError(f"{path}: this is a text file, not a video")
+    return stream

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +16,10 @@ from pipeline.errors import MendableError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 SECOND_NS = 1_000_000_000
-REPAIR_STEP_NS = 1_000
-"""A frame that does not come after the one before it is put this much after it."""
-CLOCK_RESET_NS = SECOND_NS
-"""Time stamps that jump back by more start a new clock, which goes on where the old one ended."""
-CLOCK_JUMP_NS = 7 * 86_400 * SECOND_NS
-"""The same for jumps forward: no recorder pauses for a week, but damaged time stamps reach any year."""
+TOLD = 8
+"""Lines about one recording; a person reads no more."""
 GRID_SLACK_NS = 1_000_000
 """Matroska rounds time stamps to 1 ms: a frame this early still meets its grid point."""
-ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class SourceError(MendableError):
@@ -53,23 +47,57 @@ class Repairs:
     """What had to be put right while reading."""
 
     time_stamps: int = 0
-    """Frames whose time did not come after the one before."""
+    """Frames whose time stamp did not come after the one before."""
     skipped: int = 0
     """Packets or pictures that could not be decoded."""
+    keyless: int = 0
+    """Frames before the first that can be shown without others."""
     damaged: int = 0
     """Frames the decoder completed from their neighbours."""
     resized: int = 0
     """Frames of another size than the first, fitted into it."""
+    interlaced: int = 0
+    """Frames of two fields that were made one picture."""
+    told: list[str] = field(default_factory=list)
+    """What happened once, one line each, in the order of the recording."""
+    untold: int = 0
+    """Further lines, left out."""
 
-    def __str__(self) -> str:
-        """One line such as 'damaged frames: 2, frames resized: 1'; empty when nothing was repaired."""
+    def tell(self, line: str) -> None:
+        """Note what happened, unless too much has."""
+        if len(self.told) < TOLD:
+            self.told.append(line)
+        else:
+            self.untold += 1
+
+    def add(self, others: Repairs, where: str) -> None:
+        """Count another's repairs among these, its lines with their place."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(others, name))
+        for line in others.told:
+            self.tell(f"{where}: {line}")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was repaired, one line a kind; nothing where nothing was."""
         counts = {
-            "time stamps repaired": self.time_stamps,
+            "time stamps repeated or out of order, spread evenly": self.time_stamps,
             "undecodable packets skipped": self.skipped,
+            "frames before the first key frame left out": self.keyless,
             "damaged frames": self.damaged,
             "frames resized": self.resized,
+            "interlaced frames put together": self.interlaced,
+            "more of this kind": self.untold,
         }
-        return ", ".join(f"{what}: {count}" for what, count in counts.items() if count)
+        return (*self.told, *(f"{what}: {count}" for what, count in counts.items() if count))
+
+    def __str__(self) -> str:
+        """All in one line, such as 'damaged frames: 2, frames resized: 1'; empty where nothing was."""
+        return ", ".join(self.lines)
+
+
+COUNTS = ("time_stamps", "skipped", "keyless", "damaged", "resized", "interlaced", "untold")
+"""The numbers among the repairs."""
 
 
 class Frame:
@@ -102,12 +130,14 @@ class Source(ABC):
 
     Attributes:
         info: what is known before reading.
-        repairs: what had to be put right so far.
+        notes: what is to be told before reading, one line each: what was left out, what is assumed.
+        repairs: what had to be put right so far; its `lines` go into the recording's row.
         shortfall: after the last frame, one line if the recording ends before it should; else None.
     """
 
     info: SourceInfo
     repairs: Repairs
+    notes: tuple[str, ...] = ()
     shortfall: str | None = None
 
     @abstractmethod
@@ -123,71 +153,6 @@ class Source(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class SourceClock:
-    """Time stamps of a stream to source time, strictly increasing.
-
-    Args:
-        start_ns: time of the first frame.
-        rate: frames a second, for frames without a time stamp.
-        time_base: seconds in a unit of the time stamps.
-        repairs: counts the frames whose time had to be changed.
-    """
-
-    def __init__(self, start_ns: int, rate: Fraction, time_base: Fraction, repairs: Repairs) -> None:
-        self.start_ns, self.rate, self.time_base, self.repairs = start_ns, rate, time_base, repairs
-        self.origin: int | None = None  # first time stamp of the running clock
-        self.shift_ns = 0  # offset of that time stamp
-        self.anchor_ns = 0  # offset of the last frame that had a time stamp
-        self.untimed = 0  # frame periods since then
-        self.last_ns = -1
-
-    def time_ns(self, pts: int | None) -> int:
-        """Source time of the next frame; `pts` is None where the stream has none."""
-        offset = self.follow() if pts is None else self.convert(pts)
-        if offset <= self.last_ns:
-            self.repairs.time_stamps += 1
-            offset = self.last_ns + REPAIR_STEP_NS
-        self.last_ns = offset
-        return self.start_ns + offset
-
-    def follow(self) -> int:
-        """Offset of a frame without a time stamp: whole periods after the last that had one."""
-        offset = self.anchor_ns + self.periods_ns(self.untimed)
-        self.untimed += 1
-        return offset
-
-    def convert(self, pts: int) -> int:
-        """Offset of a frame by its time stamp, in exact integers."""
-        if self.origin is None:
-            self.restart(pts)
-        offset = self.offset_ns(pts)
-        if not -CLOCK_RESET_NS <= offset - self.last_ns <= CLOCK_JUMP_NS:
-            self.repairs.time_stamps += 1
-            self.restart(pts)
-            offset = self.offset_ns(pts)
-        self.anchor_ns, self.untimed = offset, 1
-        return offset
-
-    def restart(self, pts: int) -> None:
-        """Let time stamps count from `pts`, one period after the last frame."""
-        self.origin = pts
-        self.shift_ns = 0 if self.last_ns < 0 else self.last_ns + self.periods_ns(1)
-
-    def offset_ns(self, pts: int) -> int:
-        """Time since the first frame by the running clock."""
-        base = self.time_base
-        return self.shift_ns + (pts - (self.origin or 0)) * SECOND_NS * base.numerator // base.denominator
-
-    def periods_ns(self, count: int) -> int:
-        """`count` frame periods."""
-        return count * SECOND_NS * self.rate.denominator // self.rate.numerator
-
-    @property
-    def elapsed_s(self) -> float:
-        """From the first frame to the end of the last."""
-        return (self.last_ns + self.periods_ns(1)) / SECOND_NS if self.last_ns >= 0 else 0.0
 
 
 class Grid:
@@ -221,19 +186,3 @@ class Grid:
             return False
         self.next_point = point + 1
         return True
-
-
-def upright(image: Image, clockwise: int) -> Image:
-    """`image` turned by 0, 90, 180 or 270 degrees clockwise."""
-    return np.asarray(cv2.rotate(image, ROTATIONS[clockwise]), np.uint8) if clockwise else image
-
-
-def letterbox(image: Image, width: int, height: int) -> Image:
-    """`image` scaled into (height, width) keeping its proportions, centred on black."""
-    scale = min(width / image.shape[1], height / image.shape[0])
-    inner = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    framed = np.zeros((height, width, 3), np.uint8)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    framed[top : top + inner[1], left : left + inner[0]] = cv2.resize(image, inner, interpolation=method)
-    return framed

@@ -214,6 +214,9 @@ def show_checks(checks: Sequence[CameraCheck], out: Console, *, json: bool = Fal
     for check in checks:
         table.add_row(*check_row(check))
     print_table(out, table, empty="no cameras")
+    for check in checks:
+        for note in check.notes:
+            out.print(f"{check.camera}: {note}", style="dim", markup=False, highlight=False)
 
 
 def show_found(found: Sequence[Found], out: Console, *, json: bool = False) -> None:

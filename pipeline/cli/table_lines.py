@@ -100,16 +100,23 @@ def speed_text(report: RunReport) -> str:
 def check_row(check: CameraCheck) -> list[Text]:
     """A camera's line."""
     if check.problem is not None:
-        return [Text(check.camera), *[Text("-")] * 5, Text(check.problem, style="red")]
+        return [Text(check.label or check.camera), *[Text("-")] * 5, Text(check.problem, style="red")]
     return [
-        Text(check.camera),
+        Text(check.label or check.camera),
         Text(f"{check.width} x {check.height}"),
         Text(f"{check.fps:g} fps" if check.fps else "-"),
-        Text("live" if check.duration_s is None else span_text(check.duration_s)),
+        Text(length_text(check)),
         Text("known" if check.clock_known else "unknown"),
         Text(span_text(check.first_frame_s or 0.0)),
         Text("ok" if check.codec is None else f"ok, {check.codec}", style="green"),
     ]
+
+
+def length_text(check: CameraCheck) -> str:
+    """How long a camera's recording is; only a live camera tells its codec."""
+    if check.duration_s is not None:
+        return span_text(check.duration_s)
+    return "unknown" if check.codec is None else "live"
 
 
 def found_row(found: Found) -> list[Text]:

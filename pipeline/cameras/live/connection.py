@@ -17,12 +17,12 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.cameras.frames import Image, upright
+from pipeline.cameras.frames import Image
 from pipeline.cameras.live.connect_errors import WITH_TLS, in_words, why_unreachable
+from pipeline.cameras.shapes import ConversionError, Shaper
 from pipeline.config import DEVICES, SCHEMES, CameraConfig, LiveConfig
 
 __all__ = ["Connection", "LostError", "StreamPacket", "VideoFrame", "luma"]
@@ -71,7 +71,6 @@ class Connection:
     def __init__(self, camera: CameraConfig, url: str, live: LiveConfig) -> None:
         self.camera = camera
         self.is_file = "://" not in url and not url.startswith(DEVICES)
-        self.reformatter = VideoReformatter()
         try:
             self.container = open_stream(camera, url, live)
         except (FFmpegError, OSError, ValueError) as error:
@@ -79,6 +78,7 @@ class Connection:
             raise LostError(why_unreachable(url, error, timeout_s=live.connect_s, trust=trust)) from error
         self.stream = first_video(self.container)
         self.stream.codec_context.thread_count = 1
+        self.shaper = Shaper(camera, self.stream)
 
     @property
     def codec(self) -> str:
@@ -120,17 +120,15 @@ class Connection:
             return None
 
     def picture(self, frame: VideoFrame) -> Image:
-        """(H, W, 3) RGB, upright.
+        """(H, W, 3) RGB, upright, with square pixels.
 
         Raises:
             LostError: its colours cannot be converted.
         """
         try:
-            colours = self.reformatter.reformat(frame, format="rgb24", threads=1)
-        except (FFmpegError, ValueError) as error:
-            raise LostError(f"no conversion from {frame.format.name} to RGB") from error
-        image = np.asarray(colours.to_ndarray(), np.uint8)
-        return upright(image, (self.camera.rotation - round(frame.rotation / 90) * 90) % 360)
+            return self.shaper.picture(frame)
+        except ConversionError as error:
+            raise LostError(str(error)) from error
 
     def close(self) -> None:
         """Give back the connection and the decoder."""

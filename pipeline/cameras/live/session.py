@@ -10,12 +10,13 @@ from fractions import Fraction
 from itertools import chain
 from typing import NamedTuple
 
-from pipeline.cameras.frames import SECOND_NS, Grid, letterbox
+from pipeline.cameras.frames import SECOND_NS, Grid
 from pipeline.cameras.live.capture_messages import Connect, Leave, Link, Opened, Pulse, Rate, Shown, Taken
 from pipeline.cameras.live.clock import LiveClock
 from pipeline.cameras.live.connection import Connection, LostError, StreamPacket, VideoFrame, luma
 from pipeline.cameras.live.ring import SLOTS, Ring, shared_memory
 from pipeline.cameras.live.watchdog import Allowance, SkipAhead, Stillness
+from pipeline.cameras.shapes import letterbox
 from pipeline.config import LiveConfig
 
 PULSE_S = 0.5

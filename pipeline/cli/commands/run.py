@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import typer
 
 from pipeline.cli.options import Database, Json, err, fail, out
@@ -18,7 +19,9 @@ from pipeline.urls import redact_words
 def run(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Videos, folders of numbered frames, camera URLs, or one .yaml configuration."),
+        typer.Argument(
+            help="Videos, folders of clips or pictures, patterns, camera URLs, or one .yaml configuration."
+        ),
     ],
     db: Annotated[str, typer.Option("--db", help="SQLite file (made if missing) or postgresql:// URL.")] = "",
     fresh: Annotated[
@@ -40,12 +43,10 @@ def run(
     from pipeline.running.run import run as run_recordings
 
     config = read_config(sources)
-    config = replayed(config) if realtime else config
+    config = replayed(config) if realtime else dated(config)
     database = db or config.database
     if not database:
         fail("say where the result goes: --db out.db")
-    if not config.cameras:
-        fail("no cameras: give video files, or list them under `cameras` in the configuration")
     report = run_recordings(
         config, database, fresh=fresh, command=shlex.join(redact_words(sys.argv)), console=err
     )
@@ -62,7 +63,7 @@ def check(
     from pipeline.cli.show import show_checks
     from pipeline.credentials import hide
 
-    site = hide(read_config(config))
+    site = hide(dated(read_config(config)))
     checks = check_cameras(site.cameras, live=site.live, secrets=site.secrets)
     show_checks(checks, out, json=json)
     raise typer.Exit(1 if any(c.problem for c in checks) else 0)
@@ -93,5 +94,18 @@ def read_config(sources: list[str]) -> Config:
     if any(source.endswith((".yaml", ".yml")) for source in sources):
         if len(sources) > 1:
             fail("give either one configuration file or sources, not both")
-        return load_config(Path(sources[0]))
+        config = load_config(Path(sources[0]))
+        if not config.cameras:
+            fail(f"{sources[0]}: no cameras: list them under `cameras`")
+        return config
     return config_for_sources(sources)
+
+
+def dated(config: Config) -> Config:
+    """The configuration with the starts that names of files say; each is told."""
+    from pipeline.cameras.starts import with_starts
+
+    started = with_starts(config.cameras)
+    for note in started.notes:
+        err.print(note, style="dim", markup=False, highlight=False)
+    return msgspec.structs.replace(config, cameras=started.cameras)

@@ -29,6 +29,10 @@ from pipeline.tracking.detect import Detections, Detector, DetectorError, load_d
 PROGRESS_S = 0.5
 WATERMARK_S = 2.0
 """How often, in source time, a camera says how far it is; bounds how long linking lags behind."""
+STEP_NS = 1_000_000_000
+"""Of a longer hole between two frames the tracker feels this much, if the rest may be bridged."""
+HOLE_FRAMES = 3
+"""A time as long as so many frames is a hole; pictures may be taken every few seconds."""
 
 
 class CameraJob(msgspec.Struct, frozen=True):
@@ -123,6 +127,8 @@ class HostedCamera:
         self.reported_s = 0.0
         self.watermark_ns = -1
         self.first_ns = self.last_ns = 0
+        self.bridge_ns = round(config.live.bridge_s * 1e9)
+        self.away_ns = 0  # time in holes that the tracker did not feel
 
     def open(self) -> bool:
         """Whether the source could be opened; if not, the recording has ended as failed."""
@@ -132,6 +138,11 @@ class HostedCamera:
         except SourceError as error:
             self.end("failed", str(error))
             return False
+        except Exception as error:
+            self.end("failed", f"{self.camera.place}: cannot be read: {error!r}")
+            return False
+        for note in self.source.notes:
+            self.report(Notice("info", f"{self.camera.name}: {note}"))
         info = self.source.info
         self.send(RecordingStarted(self.recording, info.width, info.height, info.fps))
         return True
@@ -148,16 +159,27 @@ class HostedCamera:
             except SourceError as error:
                 self.finish("failed", str(error))
                 return None
+            except Exception as error:  # whatever a decoder does is damage of this camera alone
+                self.finish("failed", f"after frame {self.read}: cannot be read: {error!r}")
+                return None
             self.seconds["decode"] += time.perf_counter() - started
             if frame is None:
                 self.finish_source()
                 return None
             self.first_ns = frame.time_ns if self.read == 0 else self.first_ns
+            self.away_ns += self.unfelt_ns(frame.time_ns) if self.read else 0
             self.last_ns = frame.time_ns
             self.read += 1
             if due:
                 return frame
             self.builder.skip(frame.index, frame.time_ns)
+
+    def unfelt_ns(self, time_ns: int) -> int:
+        """How much of the time since the frame before is no time to the tracker: tracks span short holes."""
+        assert self.source is not None
+        gap_ns = time_ns - self.last_ns
+        hole = gap_ns > max(STEP_NS, HOLE_FRAMES * 1e9 / self.source.info.fps)
+        return gap_ns - STEP_NS if hole and gap_ns <= self.bridge_ns and self.builder.presences else 0
 
     def take(self, frame: Frame, detections: Detections) -> None:
         """Update, and fail this camera alone where that goes wrong."""
@@ -172,7 +194,7 @@ class HostedCamera:
         """Track one detected frame and send what has closed."""
         started = time.perf_counter()
         self.detected += 1
-        closed = self.tracks.update(frame.index, frame.time_ns, frame.image, detections)
+        closed = self.tracks.update(frame.index, frame.time_ns, frame.image, detections, away_ns=self.away_ns)
         self.seconds["track"] += time.perf_counter() - started
         self.pass_on(closed)
         if self.builder.watermark_ns >= self.watermark_ns + WATERMARK_S * 1e9 or self.watermark_ns < 0:

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cameras.frames import REPAIR_STEP_NS, Grid, Repairs, SourceClock, letterbox
+from pipeline.cameras.frames import Grid, Repairs
 
 MS = 1_000_000
-
-
-@given(st.lists(st.one_of(st.none(), st.integers(-(10**6), 10**6), st.integers()), min_size=1, max_size=50))
-def test_times_increase_whatever_the_time_stamps(stamps: list[int | None]) -> None:
-    clock = SourceClock(5, Fraction(25), Fraction(1, 1000), Repairs())
-    times = [clock.time_ns(pts) for pts in stamps]
-    assert times[-1] < 2**63 and times[0] == 5 and all(b > a for a, b in pairwise(times))
-
-
-def test_a_repeated_time_stamp_is_repaired_and_the_rest_keeps_its_time() -> None:
-    repairs = Repairs()
-    clock = SourceClock(0, Fraction(10), Fraction(1, 10), repairs)
-    assert [clock.time_ns(pts) for pts in (0, 1, 1, 3)] == [0, 100 * MS, 100 * MS + REPAIR_STEP_NS, 300 * MS]
-    assert repairs.time_stamps == 1
-
-
-def test_a_clock_that_starts_again_goes_on_where_the_old_one_ended() -> None:
-    repairs = Repairs()
-    clock = SourceClock(0, Fraction(10), Fraction(1, 10), repairs)
-    times = [clock.time_ns(pts) for pts in (500, 501, 530, 0, 1)]
-    assert times == [0, 100 * MS, 3000 * MS, 3100 * MS, 3200 * MS] and repairs.time_stamps == 1
 
 
 def test_grid_takes_the_first_frame_and_then_the_first_at_each_point() -> None:
@@ -63,6 +39,9 @@ def test_grid_of_max_takes_every_frame_and_of_nothing_is_refused() -> None:
         Grid(0)
 
 
-def test_letterbox_keeps_proportions() -> None:
-    framed = letterbox(np.full((10, 10, 3), 255, np.uint8), 40, 20)
-    assert framed[:, 10:30].min() == 255 and framed[:, :10].max() == framed[:, 30:].max() == 0
+def test_repairs_are_told_in_one_line_a_kind_and_not_without_end() -> None:
+    repairs = Repairs(skipped=3, damaged=2)
+    for number in range(10):
+        repairs.tell(f"event {number}")
+    assert repairs.lines[0] == "event 0" and "more of this kind: 2" in repairs.lines
+    assert str(Repairs(skipped=3)) == "undecodable packets skipped: 3" and str(Repairs()) == ""

@@ -11,8 +11,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
-from pipeline.cameras.recordings import Frame, Source, SourceError, open_source, source_fingerprint
+from pipeline.cameras.recordings import Frame, Grid, Source, SourceError, open_source, source_fingerprint
 from pipeline.config import CameraConfig
 from tests.video_files import LEVEL_STEP, counting_clip, cut, picture, write_clip, write_pictures
 
@@ -141,7 +142,7 @@ def test_a_change_of_resolution_is_fitted_into_the_first_size(tmp_path: Path) ->
     source, frames = read(joined)
     assert {f.image.shape for f in frames} == {(64, 96, 3)}
     assert source.repairs.resized == 5 == len(frames) - 5
-    assert np.all(np.diff([f.time_ns for f in frames]) > 0) and source.repairs.time_stamps > 0
+    assert set(np.diff([f.time_ns for f in frames])) == {100 * MS}
 
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.flv", "cut.avi"])
@@ -283,37 +284,125 @@ def test_a_renamed_copy_has_the_same_fingerprint_and_another_recording_has_not(t
     assert source_fingerprint(camera(first)) == marks[0]
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_a_folder_is_read_in_numeric_order_at_its_rate(tmp_path: Path, suffix: str) -> None:
-    folder = write_pictures(tmp_path / "seq", [picture(i) for i in range(12)], suffix=suffix)
-    (folder / "readme.txt").write_text("ignored")
-    (folder / f"._1{suffix}").write_bytes(b"ignored")
-    source, frames = read(folder, rotation=90)
-    assert [round((f.image[-20:, :20].mean() - 40) / LEVEL_STEP) for f in frames] == list(range(12))
-    assert [f.time_ns for f in frames] == [i * 40 * MS for i in range(12)]
-    assert (source.info.width, source.info.height, source.info.frames) == (64, 96, 12)
-    np.testing.assert_allclose(frames[0].image[8, -8], (230, 20, 20), atol=8)
-    assert read(folder, fps=2)[1][3].time_ns == 1500 * MS
+def with_b_frames(path: Path, frames: int = 20) -> Path:
+    """A film whose frames are stored in another order than they are shown in."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 96, 64, "yuv420p", 10
+        stream.options = {"bf": "3", "b-adapt": "0"}
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
 
 
-def test_an_unreadable_picture_leaves_its_moment_empty(tmp_path: Path) -> None:
-    folder = write_pictures(tmp_path / "seq", [picture(i) for i in range(4)])
-    (folder / "2.png").write_bytes(b"broken")
-    (folder / "3.png").write_bytes(b"")
-    source, frames = read(folder)
-    assert [(f.index, f.time_ns) for f in frames] == [(0, 0), (1, 120 * MS)]
-    assert source.repairs.skipped == 2
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mp4", "clip.ts", "clip.mkv"])
+def test_frames_stored_out_of_order_are_shown_in_order_at_their_times(tmp_path: Path, name: str) -> None:
+    source, frames = read(with_b_frames(tmp_path / name))
+    assert order(frames) == list(range(20)) and source.repairs.time_stamps == 0
+    np.testing.assert_allclose([f.time_ns / MS for f in frames], [i * 100 for i in range(20)], atol=1)
 
 
-def test_pictures_of_mixed_size_take_the_size_of_the_first(tmp_path: Path) -> None:
-    folder = write_pictures(tmp_path / "seq", [picture(0), picture(1, 100, 200), picture(2, 33, 21)])
-    source, frames = read(folder)
-    assert {f.image.shape for f in frames} == {(64, 96, 3)} and source.repairs.resized == 2
+def transport_stream(path: Path, pictures: range, *, begins: int = 0) -> Path:
+    """A transport stream whose clock begins at so many units of 90 kHz, with a key frame every ten."""
+    raw = path.with_suffix(".raw.ts")
+    write_clip(raw, [picture(i) for i in pictures], gop=10)
+    with (
+        av.open(str(raw)) as source,
+        av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        first = None
+        for packet in source.demux(video=0):
+            if packet.pts is None or packet.dts is None:
+                continue
+            first = packet.pts if first is None else first
+            packet.pts, packet.dts = packet.pts - first + begins, packet.dts - first + begins
+            packet.stream = stream
+            target.mux(packet)
+    raw.unlink()
+    return path
 
 
-def test_a_folder_without_usable_pictures_says_why(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "1.jpg").write_bytes(b"broken")
-    assert "no pictures" in error_of(tmp_path / "empty")
-    assert "none of its 1 pictures can be decoded" in error_of(tmp_path / "broken")
+def test_a_transport_stream_that_restarts_goes_on_where_it_ended(tmp_path: Path) -> None:
+    late = transport_stream(tmp_path / "late.ts", range(20), begins=5000 * 90000)
+    early = transport_stream(tmp_path / "early.ts", range(20))
+    (tmp_path / "hall.ts").write_bytes(late.read_bytes() + early.read_bytes())
+    source, frames = read(tmp_path / "hall.ts")
+    assert [f.time_ns for f in frames] == [i * 100 * MS for i in range(40)]
+    assert str(source.repairs) == (
+        "the clock of the recording starts anew: times go on where they ended (at 1.9 s)"
+    )
+    assert source.shortfall is None
+
+
+def test_a_transport_stream_whose_clock_runs_over_goes_on(tmp_path: Path) -> None:
+    source, frames = read(transport_stream(tmp_path / "hall.ts", range(40), begins=2**33 - 90000))
+    assert [round(f.time_ns / MS) for f in frames] == [i * 100 for i in range(40)]
+    assert "ran over its last bit" in str(source.repairs)
+
+
+def test_a_start_without_key_frame_is_counted_and_the_times_are_kept(tmp_path: Path) -> None:
+    whole = transport_stream(tmp_path / "whole.ts", range(30)).read_bytes()
+    packets = [whole[at : at + 188] for at in range(0, len(whole), 188)]
+    starts = [n for n, p in enumerate(packets) if p[1] & 0x40 and (p[1] & 0x1F) << 8 | p[2] == 0x100]
+    (tmp_path / "hall.ts").write_bytes(b"".join(packets[: starts[0]] + packets[starts[4] :]))
+    source, frames = read(tmp_path / "hall.ts")
+    assert [round(f.time_ns / MS) for f in frames] == [600 + i * 100 for i in range(20)]
+    assert order(frames)[0] == 10 and str(source.repairs) == "frames before the first key frame left out: 6"
+
+
+def test_stamps_in_whole_seconds_are_spread_and_sampled_on_the_grid(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.mkv"
+    whole = write_clip(tmp_path / "fine.mkv", [picture(i % 20) for i in range(75)], fps=25)
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.pts is None:
+                continue
+            packet.pts = packet.dts = packet.pts // 1000 * 1000
+            packet.stream = stream
+            target.mux(packet)
+    opened, frames = read(path)
+    assert [round(f.time_ns / MS) for f in frames] == [i * 40 for i in range(75)]
+    grid = Grid(12.5)
+    assert [grid.due(f.time_ns) for f in frames] == [i % 2 == 0 for i in range(75)]
+    assert opened.repairs.time_stamps == 72
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:1,\nsecret.mp4\n#EXT-X-ENDLIST\n", "playlist"),
+        ("list.mp4", "#EXTM3U\n#EXTINF:1,\nsecret.mp4\n#EXT-X-ENDLIST\n", "playlist"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile secret.mp4\n", "playlist"),
+        ("list.mkv", "ffconcat version 1.0\nfile secret.mp4\n", "playlist"),
+        ("list.mpd", '<?xml version="1.0"?><MPD><BaseURL>secret.mp4</BaseURL></MPD>', "playlist"),
+        ("list.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n", "playlist"),
+    ],
+)
+def test_a_recording_never_makes_the_program_read_other_files(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    counting_clip(tmp_path / "secret.mp4", 3)
+    (tmp_path / name).write_text(text)
+    assert said in error_of(tmp_path / name)
+
+
+def test_a_picture_is_no_recording_even_where_its_name_is_a_pattern_of_others(tmp_path: Path) -> None:
+    write_pictures(tmp_path, [picture(i) for i in range(3)])
+    for name in ("1.png", "img%d.png"):
+        (tmp_path / name).write_bytes((tmp_path / "1.png").read_bytes())
+        assert "this is a picture, not a recording: give the folder" in error_of(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv"])
+def test_a_stream_that_appears_in_the_middle_of_a_file_does_no_harm(tmp_path: Path, name: str) -> None:
+    silent = write_clip(tmp_path / f"silent-{name}", noise(60, 320, 240))
+    loud = write_clip(tmp_path / f"loud-{name}", noise(60, 320, 240), audio_s=6)
+    (tmp_path / name).write_bytes(silent.read_bytes() + loud.read_bytes())
+    _, frames = read(tmp_path / name)
+    assert len(frames) >= 60 and np.all(np.diff([f.time_ns for f in frames]) > 0)
