@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluate.truth import PERSON, Label, TruthError
+from pipeline.evaluate.labelled_box import PERSON, Label, TruthError
 
 COCO_PERSON = ("track_id", "person", "instance_id")
 """Keys of an annotation, or of its attributes, that may name the person; its `id` names the box."""

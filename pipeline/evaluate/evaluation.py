@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.evaluate.confidence import Ambiguous, Confidence, ambiguous, confidence, decisions, owner_of
 from pipeline.evaluate.found import Claim, Found, one_box_each, read_claims, read_found
+from pipeline.evaluate.labelled_box import TruthError
 from pipeline.evaluate.labels import Labels, Mask, Numbers, matched, overlapping
 from pipeline.evaluate.pieces import (
     IdentityScore,
@@ -29,7 +30,7 @@ from pipeline.evaluate.pieces import (
     splits,
 )
 from pipeline.evaluate.tracking import AcrossScore, TrackingScore, across_idf1, across_score, tracking_score
-from pipeline.evaluate.truth import CameraTruth, TruthError
+from pipeline.evaluate.truth import CameraTruth
 from pipeline.store.database import Store
 from pipeline.store.lookups import chosen
 

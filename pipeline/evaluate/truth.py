@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import MendableError
+from pipeline.evaluate.annotations import read_coco, read_cvat
+from pipeline.evaluate.labelled_box import Label, TruthError
 from pipeline.evaluate.labels import Labels, labels
+from pipeline.evaluate.truth_lines import read_csv, read_mot
 
 LAYOUTS = ("gt_{}", "{}", "{}/gt/gt", "gt")
 """Where a camera's truth may lie in the folder; the last only where there is one camera."""
-SUFFIXES = (".txt", ".csv", ".xml", ".json")
-PERSON = ("person", "id", "identity", "track_id")
-"""Names that the column or attribute of the person may have; the first there is counts."""
-CORNERS = (("x1", "y1", "x2", "y2"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
-
-
-class TruthError(MendableError, kind="wrong input"):
-    """The truth cannot be read; the message names the file, the line and what is wrong."""
-
-
-@dataclass(frozen=True)
-class Label:
-    """One labelled box."""
-
-    camera: str | None
-    """None: the file is about one camera."""
-    frame: int
-    person: int
-    box: tuple[float, float, float, float]  # xyxy, px
-    ignored: bool = False
-    """Neither finding nor missing it counts."""
+READERS = {".txt": read_mot, ".csv": read_csv, ".xml": read_cvat, ".json": read_coco}
 
 
 @dataclass(frozen=True)
@@ -84,7 +65,7 @@ def sources(folder: Path, cameras: Sequence[str]) -> Iterator[tuple[Path, str | 
     named: set[Path] = set()
     for camera in cameras:
         layouts = LAYOUTS if alone else LAYOUTS[:-1]
-        paths = (folder / f"{layout.format(camera)}{suffix}" for layout in layouts for suffix in SUFFIXES)
+        paths = (folder / f"{layout.format(camera)}{suffix}" for layout in layouts for suffix in READERS)
         path = next((path for path in paths if path.is_file()), None)
         if path is not None:
             named.add(path)
@@ -95,13 +76,10 @@ def sources(folder: Path, cameras: Sequence[str]) -> Iterator[tuple[Path, str | 
 
 def read_labels(path: Path, first_frame: int) -> list[Label]:
     """The labels in one file, by its suffix; frames from 0."""
-    from pipeline.evaluate.annotations import read_coco, read_cvat
-
-    readers = {".txt": read_mot, ".csv": read_csv, ".xml": read_cvat, ".json": read_coco}
-    if path.suffix not in readers:
+    if path.suffix not in READERS:
         raise TruthError(f"{path}: not .txt, .csv, .xml or .json")
     try:
-        rows = list(readers[path.suffix](path))
+        rows = list(READERS[path.suffix](path))
     except (OSError, UnicodeDecodeError) as error:
         raise TruthError(f"{path}: cannot be read: {error}") from error
     return [from_zero(row, path, 0 if path.suffix == ".xml" else first_frame) for row in rows]
@@ -116,52 +94,6 @@ def from_zero(label: Label, path: Path, first_frame: int) -> Label:
     if label.frame < first_frame:
         raise TruthError(f"{path}: has a frame {label.frame}: does it count from 0? (--first-frame 0)")
     return replace(label, frame=label.frame - first_frame)
-
-
-def read_mot(path: Path) -> Iterator[Label]:
-    """`frame,id,left,top,width,height[,counts[,...]]`; counts = 0 means ignored (MOT Challenge)."""
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            values = [float(value) for value in line.split(",")]
-            frame, person, left, top, width, height = values[:6]
-        except ValueError:
-            raise TruthError(f"{path}, line {number}: not frame,id,left,top,width,height") from None
-        box = (left, top, left + width, top + height)
-        yield Label(None, int(frame), int(person), box, ignored=values[6:7] == [0.0])
-
-
-def read_csv(path: Path) -> Iterator[Label]:
-    """A header naming frame, person (or id) and x1,y1,x2,y2 or x,y,w,h; also camera and ignored."""
-    with path.open(newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                box = csv_box(row)
-                person, frame = int(first_of(row, PERSON)), int(row["frame"])
-            except (KeyError, ValueError, TypeError) as error:
-                raise TruthError(f"{path}, line {number}: no number under {error}") from None
-            ignored = row.get("ignored") in ("1", "true", "True")
-            yield Label(row.get("camera"), frame, person, box, ignored)
-
-
-def csv_box(row: Mapping[str, str]) -> tuple[float, float, float, float]:
-    """The box of a row as xyxy."""
-    names = next((names for names in CORNERS if names[0] in row), CORNERS[0])
-    a, b, c, d = (float(row[name]) for name in names)
-    return (a, b, c, d) if names is CORNERS[0] else (a, b, a + c, b + d)
-
-
-def first_of(row: Mapping[str, str], names: Sequence[str]) -> str:
-    """The first of these entries that is there.
-
-    Raises:
-        KeyError: none is.
-    """
-    for name in names:
-        if row.get(name):
-            return row[name]
-    raise KeyError(names[0])
 
 
 def camera_truth(camera: str, rows: Sequence[Label]) -> CameraTruth:

@@ -74,16 +74,14 @@ def distance(
     *,
     rows: Sequence[int] | NDArray[np.intp] | None = None,
     precision: Precision = "auto",
-    top_k: int | None = None,
 ) -> NDArray[np.float32]:
     """How badly each gallery image explains each probe: 0 fully, 1 not at all ([FPR] Eq. 3-5). Not symmetric.
 
     Args:
         probes: (N_p, C) unit cells and their (N_p,) foreground >= 0 (divided by its sum here).
         gallery: what `prepare` returned.
-        rows: the images to compare with; None: all.
+        rows: the images to compare with; None: all; `reid.fpr.nearest` looks for the nearest alone.
         precision: the path, see `resolved`.
-        top_k: only each probe's k nearest get a distance, all others infinity; see `reid.fpr.nearest`.
 
     Returns:
         (P, G) float32, within 1e-6 of float64 from a float32 gallery.
@@ -91,10 +89,6 @@ def distance(
     Raises:
         ValueError: another C, empty, NaN or infinite, or a probe without foreground on a cell with length.
     """
-    if top_k is not None:
-        from reid.fpr.nearest import only_nearest  # it builds on this module
-
-        return only_nearest(probes, gallery, top_k, rows=rows, precision=precision)
     weighted = [(cells, foreground[None]) for cells, foreground in probes]
     result: NDArray[np.float32] = weighted_distances(weighted, gallery, rows=rows, precision=precision)[0]
     return result

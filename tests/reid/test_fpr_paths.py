@@ -19,7 +19,7 @@ from reid.fpr.cuda import NoGpuError, device_blocks
 from reid.fpr.distance import best_storage, distance, prepare, resolved, weighted_distances
 from reid.fpr.gallery import Storage
 from reid.fpr.int8 import QuantisedBlock, float_lengths, quantised
-from reid.fpr.nearest import nearest, prepare_screen, screened
+from reid.fpr.nearest import nearest, only_nearest, prepare_screen, screened
 from reid.fpr.probes import blocks_of
 
 Array = NDArray[np.float64]
@@ -201,10 +201,10 @@ def test_the_bound_never_loses_a_neighbour(storage: Storage) -> None:
     assert 7 not in found.rows and 0 < found.compared <= 1.5
 
 
-def test_top_k_gives_only_the_nearest_a_distance() -> None:
+def test_only_the_nearest_get_a_distance() -> None:
     images, probes = [image(9, 16) for _ in range(20)], [(image(9, 16), np.ones(9))]
     gallery = prepare(images)
-    found = distance(probes, gallery, rows=range(4, 20), top_k=3)
+    found = only_nearest(probes, gallery, 3, rows=range(4, 20))
     whole = distance(probes, gallery, rows=range(4, 20))
     assert np.isfinite(found).sum() == 3 and found.shape == whole.shape
     np.testing.assert_allclose(

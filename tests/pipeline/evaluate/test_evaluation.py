@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.evaluate.evaluation import Coverage, Evaluation, evaluate
-from pipeline.evaluate.truth import TruthError, read_truth
+from pipeline.evaluate.labelled_box import TruthError
+from pipeline.evaluate.truth import read_truth
 from pipeline.store.opening import open_store
 from tests.store_scene import fill
 

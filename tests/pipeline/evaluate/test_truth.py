@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluate.truth import CameraTruth, TruthError, read_truth
+from pipeline.evaluate.labelled_box import TruthError
+from pipeline.evaluate.truth import CameraTruth, read_truth
 
 CVAT = """<annotations><version>1.1</version>
 <track id="0" label="person">
