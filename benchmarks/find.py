@@ -23,9 +23,9 @@ from pipeline.queries.find import search  # noqa: E402
 from pipeline.records import Sighting  # noqa: E402
 from pipeline.shipped_files import shipped  # noqa: E402
 from pipeline.store.cameras import add_camera  # noqa: E402
-from pipeline.store.claims import add_sightings, new_identity  # noqa: E402
 from pipeline.store.database import Store  # noqa: E402
-from pipeline.store.opening import open_store  # noqa: E402
+from pipeline.store.identity_claims import add_sightings, new_identity  # noqa: E402
+from pipeline.store.open_store import open_store  # noqa: E402
 from pipeline.store.recordings import start_recording  # noqa: E402
 from pipeline.store.runs import begin_run  # noqa: E402
 from pipeline.store.tracklets import add_tracklets  # noqa: E402

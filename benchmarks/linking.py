@@ -48,10 +48,10 @@ from pipeline.linking.look_back import EVERY_NS  # noqa: E402
 from pipeline.linking.open_matcher import open_matcher  # noqa: E402
 from pipeline.records import Sighting  # noqa: E402
 from pipeline.store.cameras import stored_cameras  # noqa: E402
-from pipeline.store.claims import add_sightings, new_identity  # noqa: E402
 from pipeline.store.database import Store  # noqa: E402
+from pipeline.store.identity_claims import add_sightings, new_identity  # noqa: E402
 from pipeline.store.models import newest_model  # noqa: E402
-from pipeline.store.opening import open_store  # noqa: E402
+from pipeline.store.open_store import open_store  # noqa: E402
 from pipeline.store.tracklets import stored_tracklets  # noqa: E402
 from pipeline.store.versions import new_version, versions  # noqa: E402
 

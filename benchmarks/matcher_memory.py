@@ -52,7 +52,7 @@ from pipeline.messages import (  # noqa: E402
 )
 from pipeline.running.workers.match import MatchJob, Writer  # noqa: E402
 from pipeline.store.cameras import add_camera  # noqa: E402
-from pipeline.store.opening import open_store  # noqa: E402
+from pipeline.store.open_store import open_store  # noqa: E402
 from pipeline.store.recordings import start_recording  # noqa: E402
 from pipeline.store.runs import begin_run  # noqa: E402
 from pipeline.store.versions import new_version  # noqa: E402

@@ -6,19 +6,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from sqlalchemy import func, select
 
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 from pipeline.records import Sighting
 from pipeline.store.cameras import add_camera
-from pipeline.store.claims import add_sightings, new_identity
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import add_sightings, new_identity
+from pipeline.store.open_store import open_store
 from pipeline.store.recordings import end_recording, start_recording
 from pipeline.store.runs import begin_run, end_run
+from pipeline.store.schema import Box, CropRow, EmbeddingRow, Identity, SightingRow, Tracklet
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import new_version
 
 FPS = 25
+HELD = (Tracklet, Box, CropRow, EmbeddingRow, SightingRow, Identity)
+"""What goes with a recording."""
 EIGHT_NS = 1_769_846_400 * 10**9
 """2026-01-31T08:00:00Z."""
 MODEL = "fpr-test"
@@ -117,3 +121,9 @@ def fill(path: Path, *, clock_known: bool = True) -> Path:
             end_recording(store, number, state="done", frames=2000, detected=1000)
         end_run(store, run, "done")
     return path
+
+
+def count(store: Store, *tables: type) -> list[int]:
+    """How many rows each of these tables has."""
+    with store.reading() as connection:
+        return [connection.scalar(select(func.count()).select_from(table)) or 0 for table in tables]

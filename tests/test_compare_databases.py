@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings, new_identity
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import add_sightings, new_identity
+from pipeline.store.open_store import open_store
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import new_version
 from tests.compare_databases import differences, read, renumbered

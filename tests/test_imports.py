@@ -65,24 +65,25 @@ ROOMS = {
     "store": Room(
         "",
         """
-        audit cameras claims corrections database erasure migrations/env migrations/versions/0001_first
-        lookups migrations/versions/0002_corrections migrations/versions/0003_recall models opening
-        recordings removal rows runs schema tracklet_rows tracklets versions
+        audit cameras corrections database database_errors erasure identity_claims location lookups migrate
+        migrations/env migrations/versions/0001_first migrations/versions/0002_corrections
+        migrations/versions/0003_recall models open_store recordings removal rows runs schema tracklet_rows
+        tracklets versions writer_lock
         """,
         """
-        audit cameras claims database lookups migrations/env migrations/versions/0001_first
-        migrations/versions/0002_corrections migrations/versions/0003_recall models recordings removal rows
-        runs schema tracklet_rows versions
+        audit cameras database location lookups migrate migrations/env migrations/versions/0001_first
+        migrations/versions/0002_corrections migrations/versions/0003_recall removal rows schema
+        tracklet_rows writer_lock
         """,
     ),
     "linking": Room(
         "store",
         """
-        cluster cut_tracklets double_boxes enforce_corrections gallery look_back match open_matcher
-        pair_evidence pausable recluster relink sightings site site_knowledge walking_times
+        cluster cut_tracklets double_boxes enforce_corrections gallery link_confidence look_back match
+        open_matcher pausable_work recluster relink same_person_evidence site site_knowledge walking_times
         """,
         """
-        open_matcher pair_evidence pausable relink site site_knowledge
+        open_matcher pausable_work relink same_person_evidence site site_knowledge
         """,
     ),
     "queries": Room(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.queries.people import people
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from tests.store_scene import fill
 from tests.video_files import picture, write_pictures
 

@@ -30,7 +30,7 @@ from pipeline.queries.export import ExportFormat, export, target
 from pipeline.queries.journey import journey
 from pipeline.queries.people import parse_person, people, recordings, tracks
 from pipeline.store.erasure import forget
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.runs import site_zone
 from pipeline.store.versions import versions
 from pipeline.times import parse_span, wall_clock, with_utc

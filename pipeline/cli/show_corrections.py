@@ -24,7 +24,7 @@ from pipeline.store.corrections import (
     undo,
 )
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version
 
 PROMPT = "s same, d different, n not sure, u undo, q quit: "

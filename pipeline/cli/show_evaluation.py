@@ -17,7 +17,7 @@ from pipeline.evaluate.tracking import TrackingScore
 from pipeline.evaluate.truth import read_truth
 from pipeline.store.cameras import stored_cameras
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 
 
 def show_evaluation(

@@ -9,7 +9,7 @@ from pipeline.cli.show import print_json
 from pipeline.cli.wording import count_text
 from pipeline.config import MatcherConfig
 from pipeline.linking.recluster import Change, recluster
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 
 
 def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json: bool = False) -> None:

@@ -22,9 +22,9 @@ from pipeline.linking.site_knowledge import places
 from pipeline.queries.people import crop_jpeg
 from pipeline.records import StoredTracklet
 from pipeline.running.run import run
-from pipeline.store.claims import identities_of_tracklets
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import identities_of_tracklets
+from pipeline.store.open_store import open_store
 from pipeline.store.tracklets import stored_tracklets, stored_trajectories
 from pipeline.store.versions import current_version
 

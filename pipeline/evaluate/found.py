@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.boxes import first_in_frame
 from pipeline.evaluate.labels import Labels, Mask, Numbers
 from pipeline.queries.boxes import recording_boxes
-from pipeline.store.claims import claims_by_end
 from pipeline.store.database import Store
+from pipeline.store.identity_claims import claims_by_end
 from pipeline.store.lookups import chosen
 from pipeline.store.recordings import newest_recordings
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.linking.cluster import people
+from pipeline.linking.link_confidence import claims
 from pipeline.linking.match import Matcher
-from pipeline.linking.pair_evidence import Shown, gather, prepare, shown_by
-from pipeline.linking.pausable import Steps, finished
-from pipeline.linking.sightings import claims
+from pipeline.linking.pausable_work import Steps, finished
+from pipeline.linking.same_person_evidence import Shown, gather, prepare, shown_by
 from pipeline.linking.site import Site
 from pipeline.linking.walking_times import told
 from pipeline.records import Sighting, StoredTracklet

@@ -13,14 +13,14 @@ from pipeline.config import MatcherConfig
 from pipeline.errors import MendableError
 from pipeline.linking.cluster import Evidence, people, walked
 from pipeline.linking.enforce_corrections import enforced
-from pipeline.linking.pair_evidence import gather
+from pipeline.linking.link_confidence import claims
 from pipeline.linking.relink import renumbered
-from pipeline.linking.sightings import claims
+from pipeline.linking.same_person_evidence import gather
 from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings, identities_of_tracklets
 from pipeline.store.database import Store
+from pipeline.store.identity_claims import add_sightings, identities_of_tracklets
 from pipeline.store.models import newest_model
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version, new_version

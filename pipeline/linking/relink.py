@@ -12,9 +12,9 @@ from pipeline.config import Config
 from pipeline.linking.enforce_corrections import enforced
 from pipeline.linking.open_matcher import open_matcher
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings, identities_of_tracklets, new_identity
 from pipeline.store.corrections import constraints
 from pipeline.store.database import Store
+from pipeline.store.identity_claims import add_sightings, identities_of_tracklets, new_identity
 from pipeline.store.models import newest_model
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version, is_late, new_version

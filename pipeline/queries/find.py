@@ -19,7 +19,7 @@ from pipeline.queries.recall import other_models, pooled_identities, sightings_o
 from pipeline.reid_weights import UnusableWeightsError, embedder_of
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version
 from pipeline.tracking.detect import load_detector
 from reid.embed import Embedder

@@ -14,7 +14,6 @@ from pipeline.queries.pictures.contact_sheets import RenderError, save_picture
 from pipeline.queries.pictures.crops import tracklet_portraits
 from pipeline.queries.pictures.drawing import colour_of, contact_sheet
 from pipeline.store.audit import audit
-from pipeline.store.claims import new_identity
 from pipeline.store.corrections import (
     CorrectionKind,
     Move,
@@ -26,6 +25,7 @@ from pipeline.store.corrections import (
     undo,
 )
 from pipeline.store.database import Store
+from pipeline.store.identity_claims import new_identity
 
 Reply = Literal["same", "different", "unsure", "undo", "quit"]
 KEYS: dict[str, Reply] = {"s": "same", "d": "different", "n": "unsure", "u": "undo", "q": "quit"}

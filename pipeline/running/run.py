@@ -25,10 +25,10 @@ from pipeline.running.status_server import serve_status
 from pipeline.running.workers.camera import CameraJob
 from pipeline.shipped_files import shipped
 from pipeline.store.cameras import add_camera
-from pipeline.store.claims import unlinked_tracklets
 from pipeline.store.corrections import corrections
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import unlinked_tracklets
+from pipeline.store.open_store import open_store
 from pipeline.store.recordings import find_recording, forget_recordings, recording_starts, start_recording
 from pipeline.store.removal import FINISHED
 from pipeline.store.runs import begin_run, end_run

@@ -13,7 +13,8 @@ import msgspec
 from pipeline.errors import MendableError
 from pipeline.messages import CameraHealth
 from pipeline.running.workers.crop_shedding import LEFT_OUT
-from pipeline.store.database import locate, now_ns
+from pipeline.store.database import now_ns
+from pipeline.store.location import locate
 from pipeline.urls import redact
 
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pipeline.store.database import ReadOnlyStoreError, Store, engine_for, translated, write_transaction
+from pipeline.store.database import Store, engine_for, write_transaction
+from pipeline.store.database_errors import ReadOnlyStoreError, translated
 from pipeline.store.rows import new_row
 from pipeline.store.schema import AuditEntry
 
@@ -20,7 +21,7 @@ def audit(store: Store, action: str, subject: str, detail: dict[str, Any] | None
     row = {"action": action, "subject": subject, "detail": detail or {}}
     engine = store.engine if store.lock else engine_for(store.location, write=True)
     try:
-        with translated(store.location), write_transaction(engine) as connection:
+        with translated(store.location.name), write_transaction(engine) as connection:
             new_row(connection, AuditEntry, time_ns=store.clock(), **row)
     except ReadOnlyStoreError:
         if not store.warned:

@@ -11,13 +11,15 @@ from sqlalchemy import Connection, insert, literal, select, update
 
 from pipeline.constraints import Constraints, Relation, Statement, consistent
 from pipeline.store.audit import audit
-from pipeline.store.claims import new_identity
-from pipeline.store.database import Store, StoreError
+from pipeline.store.database import Store
+from pipeline.store.database_errors import StoreError
+from pipeline.store.identity_claims import new_identity
 from pipeline.store.lookups import check_person
-from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.rows import insert_rows, new_row
 from pipeline.store.schema import CorrectionMember, CorrectionRow, IdentityVersion, SightingRow
 from pipeline.store.versions import current_version
+from pipeline.store.writer_lock import StoreInUseError
 
 CorrectionKind = Literal["merge", "split", "same", "different", "unsure", "undo"]
 RELATIONS: dict[str, Relation] = {

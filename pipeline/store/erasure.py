@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 
-from pipeline.store.database import ReadOnlyStoreError, Store, StoreError, translated
+from pipeline.store.database import Store
+from pipeline.store.database_errors import ReadOnlyStoreError, StoreError, translated
 from pipeline.store.lookups import check_person
 from pipeline.store.removal import remove_empty_identities, remove_identities
 from pipeline.store.rows import pages
@@ -86,11 +87,11 @@ def purge(store: Store) -> None:
     if store.location.path is None:
         tables = ", ".join(t.__tablename__ for t in (Tracklet, Box, CropRow, EmbeddingRow, SightingRow))
         autocommit = store.engine.execution_options(isolation_level="AUTOCOMMIT")
-        with translated(store.location), autocommit.connect() as connection:
+        with translated(store.location.name), autocommit.connect() as connection:
             connection.exec_driver_sql(f"VACUUM (FULL) {tables}")
         return
     plain = store.engine.execution_options(begin="")
-    with translated(store.location), plain.connect() as connection:
+    with translated(store.location.name), plain.connect() as connection:
         connection.exec_driver_sql("VACUUM")
         busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
     if busy:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, tuple_
 
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 from pipeline.records import StoredCrop, StoredTracklet, Trajectory
-from pipeline.store.database import StoreError
+from pipeline.store.database_errors import StoreError
 from pipeline.store.rows import insert_rows, new_row, new_rows, pages
 from pipeline.store.schema import Box, Camera, CropRow, EmbeddingRow, Model, Recording, Tracklet
 

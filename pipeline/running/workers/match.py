@@ -15,7 +15,7 @@ from pipeline.config import Config
 from pipeline.linking.cut_tracklets import pieces
 from pipeline.linking.look_back import MOST_RECENT, LookBack
 from pipeline.linking.open_matcher import open_matcher
-from pipeline.linking.pausable import advanced
+from pipeline.linking.pausable_work import advanced
 from pipeline.messages import (
     Message,
     MessageError,
@@ -36,10 +36,17 @@ from pipeline.running.channels import (
     open_context,
     parent_alive,
 )
-from pipeline.store.claims import add_sightings, linked_up_to, load_gallery, new_identity, unlinked_tracklets
-from pipeline.store.database import Store, StoreError
+from pipeline.store.database import Store
+from pipeline.store.database_errors import StoreError
+from pipeline.store.identity_claims import (
+    add_sightings,
+    linked_up_to,
+    load_gallery,
+    new_identity,
+    unlinked_tracklets,
+)
 from pipeline.store.models import keep_calibration
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.recordings import end_recording, note_frame_size
 from pipeline.store.tracklets import add_tracklets
 from pipeline.store.versions import mark_late

@@ -17,9 +17,10 @@ from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.pictures.render import NotAFolderError
 from pipeline.running.processes import WorkerDied
 from pipeline.running.status import StatusError
-from pipeline.store.database import StoreError, StoreFullError
+from pipeline.store.database_errors import StoreError, StoreFullError
 from pipeline.store.lookups import UnknownPersonError
-from pipeline.store.opening import MissingStoreError, StoreInUseError
+from pipeline.store.open_store import MissingStoreError
+from pipeline.store.writer_lock import StoreInUseError
 
 PIPELINE = Path(__file__).parents[3] / "pipeline"
 NOT_FOR_PEOPLE = {"MessageError", "LostError"}

@@ -28,7 +28,7 @@ from pipeline.linking.cut_tracklets import cut_off
 from pipeline.messages import RecordingEnded, TrackletKey
 from pipeline.queries.find import Found
 from pipeline.running.run import RunReport
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.tracklets import add_tracklets
 from tests.store_scene import EIGHT_NS, fill, recording, tracklet
 

@@ -11,7 +11,7 @@ from pipeline.evaluate.evaluation import evaluate
 from pipeline.evaluate.truth import read_truth
 from pipeline.queries.export import ExportWriteError
 from pipeline.store.corrections import Move, merge, record
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from tests.store_scene import fill
 
 

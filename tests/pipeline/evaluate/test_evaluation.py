@@ -13,7 +13,7 @@ import pytest
 from pipeline.evaluate.evaluation import Coverage, Evaluation, evaluate
 from pipeline.evaluate.labelled_box import TruthError
 from pipeline.evaluate.truth import read_truth
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,9 @@ from pipeline.linking.recluster import recluster
 from pipeline.messages import Embedding, TrackletEmbedded
 from pipeline.records import Sighting
 from pipeline.store import corrections
-from pipeline.store.claims import add_sightings, identities_of_tracklets, load_gallery, new_identity
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import add_sightings, identities_of_tracklets, load_gallery, new_identity
+from pipeline.store.open_store import open_store
 from pipeline.store.recordings import recording_cameras
 from pipeline.store.runs import begin_run
 from pipeline.store.tracklets import add_tracklets, stored_tracklets

@@ -13,9 +13,9 @@ from sqlalchemy import select, text
 from pipeline.messages import TrackletEmbedded
 from pipeline.queries.export import ExportExistsError, ExportFormat, ExportWriteError, export
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings, new_identity, unlinked_tracklets
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import add_sightings, new_identity, unlinked_tracklets
+from pipeline.store.open_store import open_store
 from pipeline.store.schema import AuditEntry
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import current_version, new_version

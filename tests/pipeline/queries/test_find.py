@@ -17,8 +17,8 @@ from pipeline.messages import Embedding
 from pipeline.queries.find import OtherWeightsError, find_people, main_person
 from pipeline.records import Sighting
 from pipeline.shipped_files import shipped
-from pipeline.store.claims import add_sightings, new_identity
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import add_sightings, new_identity
+from pipeline.store.open_store import open_store
 from pipeline.store.schema import AuditEntry
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import new_version

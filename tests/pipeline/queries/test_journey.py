@@ -10,7 +10,7 @@ from sqlalchemy import select
 from pipeline.queries.journey import gap_s, journey, stays
 from pipeline.queries.people import Sighted
 from pipeline.store.lookups import UnknownPersonError
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.schema import AuditEntry
 from tests.store_scene import fill
 

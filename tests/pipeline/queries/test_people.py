@@ -18,9 +18,9 @@ from pipeline.queries.people import (
     tracks,
 )
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings
+from pipeline.store.identity_claims import add_sightings
 from pipeline.store.lookups import UnknownCameraError, UnknownPersonError, UnknownVersionError
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.schema import AuditEntry
 from pipeline.store.tracklet_rows import jpeg_size
 from pipeline.store.versions import new_version

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import text
 
 from pipeline.queries.recall import looked_up, other_models, pooled_identities, sightings_of
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from tests.store_scene import MODEL, fill
 
 

@@ -14,10 +14,10 @@ from pipeline.queries.people import tracks
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.review import Reply, Review, Reviewed, questions
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings
 from pipeline.store.corrections import constraints, corrections
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import add_sightings
+from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version
 from tests.store_scene import fill
 

@@ -28,9 +28,9 @@ from pipeline.linking.recluster import recluster
 from pipeline.queries.export import ExportedBox
 from pipeline.queries.people import RecordingSummary, recordings
 from pipeline.running.status import Status, status_path
-from pipeline.store.claims import load_gallery
-from pipeline.store.database import StoreError
-from pipeline.store.opening import open_store
+from pipeline.store.database_errors import StoreError
+from pipeline.store.identity_claims import load_gallery
+from pipeline.store.open_store import open_store
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version
 from tests.pipeline.running.test_run import exported, partition, read

@@ -24,7 +24,7 @@ from pipeline.running.processes import (
     signals_left_to_us,
 )
 from pipeline.running.workers.camera import CameraJob
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from tests.video_files import counting_clip
 
 

@@ -26,11 +26,12 @@ from pipeline.queries.export import ExportedBox, boxes, exported_recordings
 from pipeline.running import processes
 from pipeline.running.run import RunReport, run
 from pipeline.store.cameras import stored_cameras
-from pipeline.store.claims import unlinked_tracklets
 from pipeline.store.corrections import corrections, merge
-from pipeline.store.database import StoreError
-from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.database_errors import StoreError
+from pipeline.store.identity_claims import unlinked_tracklets
+from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version, new_version
+from pipeline.store.writer_lock import StoreInUseError
 from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[3]

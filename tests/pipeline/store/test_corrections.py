@@ -10,7 +10,6 @@ from alembic.config import Config
 
 from pipeline.queries.journey import journey
 from pipeline.queries.people import people, tracks
-from pipeline.store.claims import load_gallery
 from pipeline.store.corrections import (
     CorrectionError,
     constraints,
@@ -20,11 +19,14 @@ from pipeline.store.corrections import (
     split,
     undo,
 )
-from pipeline.store.database import Store, engine_for, locate, write_transaction
+from pipeline.store.database import Store, engine_for, write_transaction
 from pipeline.store.erasure import forget
+from pipeline.store.identity_claims import load_gallery
+from pipeline.store.location import locate
 from pipeline.store.lookups import UnknownPersonError
-from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version, versions
+from pipeline.store.writer_lock import StoreInUseError
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 from pipeline.queries.export import export
 from pipeline.queries.people import best_crops, crop_jpeg, people
 from pipeline.records import Sighting
-from pipeline.store.claims import add_sightings, load_gallery, new_identity
-from pipeline.store.database import ReadOnlyStoreError
+from pipeline.store.database_errors import ReadOnlyStoreError
 from pipeline.store.erasure import forget
+from pipeline.store.identity_claims import add_sightings, load_gallery, new_identity
 from pipeline.store.lookups import UnknownPersonError
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.schema import AuditEntry, Box, CropRow, EmbeddingRow, Identity, SightingRow, Tracklet
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import current_version, new_version

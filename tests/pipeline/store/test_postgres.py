@@ -14,14 +14,16 @@ from sqlalchemy import create_engine, text
 from pipeline.queries.export import export
 from pipeline.queries.journey import journey
 from pipeline.queries.people import people, tracks
-from pipeline.store.claims import new_identity
 from pipeline.store.corrections import merge, undo
-from pipeline.store.database import ReadOnlyStoreError, StoreError, locate
+from pipeline.store.database_errors import ReadOnlyStoreError, StoreError
 from pipeline.store.erasure import forget
+from pipeline.store.identity_claims import new_identity
+from pipeline.store.location import locate
 from pipeline.store.lookups import UnknownPersonError
-from pipeline.store.opening import StoreInUseError, open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.schema import Base
 from pipeline.store.versions import versions
+from pipeline.store.writer_lock import StoreInUseError
 from tests.postgres_server import postgres_server, programs
 from tests.store_scene import fill
 
@@ -77,7 +79,7 @@ def test_one_writer_and_readers_that_cannot_write(url: str) -> None:
 
 
 def test_without_its_driver_a_postgresql_url_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.store.database.find_spec", lambda _: None)
+    monkeypatch.setattr("pipeline.store.location.find_spec", lambda _: None)
     with pytest.raises(StoreError, match="needs psycopg: pip install"):
         open_store("postgresql://me:secret@host/cameras")
 

@@ -24,11 +24,11 @@ from pipeline.queries.pictures.people_in_frames import SightedCrop
 from pipeline.queries.pictures.render import NotAFolderError, render, render_camera
 from pipeline.records import Sighting
 from pipeline.store.cameras import add_camera
-from pipeline.store.claims import add_sightings, new_identity, unlinked_tracklets
 from pipeline.store.corrections import merge
 from pipeline.store.database import Store
+from pipeline.store.identity_claims import add_sightings, new_identity, unlinked_tracklets
 from pipeline.store.lookups import UnknownCameraError, UnknownPersonError
-from pipeline.store.opening import open_store
+from pipeline.store.open_store import open_store
 from pipeline.store.recordings import start_recording
 from pipeline.store.runs import begin_run
 from pipeline.store.schema import AuditEntry, CropRow

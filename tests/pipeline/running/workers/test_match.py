@@ -22,9 +22,9 @@ from pipeline.messages import (
 )
 from pipeline.running.workers import match as match_worker
 from pipeline.running.workers.match import MatchJob, Writer
-from pipeline.store.claims import identities_of_tracklets, unlinked_tracklets
 from pipeline.store.database import Store
-from pipeline.store.opening import open_store
+from pipeline.store.identity_claims import identities_of_tracklets, unlinked_tracklets
+from pipeline.store.open_store import open_store
 from pipeline.store.runs import begin_run
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version, new_version

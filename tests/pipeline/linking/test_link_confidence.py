@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.config import MatcherConfig
 from pipeline.linking.cluster import TIME_LIMIT, Evidence, Walks
-from pipeline.linking.sightings import claims
+from pipeline.linking.link_confidence import claims
 from pipeline.linking.walking_times import Told, Transit
 from pipeline.messages import TrackletKey
 from pipeline.records import Sighting, StoredTracklet

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import MatcherConfig
 from pipeline.linking.cluster import Evidence, Walks
-from pipeline.linking.pair_evidence import NOTHING_SEEN
+from pipeline.linking.same_person_evidence import NOTHING_SEEN
 from pipeline.records import Sighting, StoredTracklet
 
 UNLIKELY = 0.01

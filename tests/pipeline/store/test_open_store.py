@@ -16,17 +16,13 @@ from sqlalchemy import create_engine, text
 
 import pipeline
 from pipeline.queries.people import people
-from pipeline.store.claims import new_identity
-from pipeline.store.database import NotAStoreError, ReadOnlyStoreError, StoreError
-from pipeline.store.opening import (
-    MissingStoreError,
-    NewerSchemaError,
-    OlderSchemaError,
-    StoreInUseError,
-    open_store,
-)
+from pipeline.store.database_errors import NotAStoreError, ReadOnlyStoreError, StoreError
+from pipeline.store.identity_claims import new_identity
+from pipeline.store.migrate import NewerSchemaError, OlderSchemaError
+from pipeline.store.open_store import MissingStoreError, open_store
 from pipeline.store.schema import REVISIONS, Base
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
+from pipeline.store.writer_lock import StoreInUseError
 from tests.store_scene import fill, recording, tracklet
 
 
@@ -81,7 +77,7 @@ def test_a_newer_schema_is_refused_for_reading_and_writing(tmp_path: Path) -> No
 
 def test_an_older_schema_is_refused_for_reading_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fill(tmp_path / "a.db")
-    monkeypatch.setattr("pipeline.store.opening.REVISIONS", (*REVISIONS, "0999"))
+    monkeypatch.setattr("pipeline.store.migrate.REVISIONS", (*REVISIONS, "0999"))
     with pytest.raises(OlderSchemaError, match=f"made by an older version: revision {REVISIONS[-1]}"):
         open_store(path)
 
@@ -100,7 +96,7 @@ def test_two_writers_are_refused_and_the_second_learns_of_the_first(tmp_path: Pa
     with open_store(path, write=True):
         with pytest.raises(StoreInUseError, match=f"in use by process {os.getpid()}"):
             open_store(path, write=True)
-        opening = f"from pipeline.store.opening import open_store; open_store({str(path)!r}, write=True)"
+        opening = f"from pipeline.store.open_store import open_store; open_store({str(path)!r}, write=True)"
         root = Path(pipeline.__file__).parents[1]
         other = subprocess.run([sys.executable, "-c", opening], cwd=root, capture_output=True, text=True)
         assert f"in use by process {os.getpid()}" in other.stderr
@@ -153,8 +149,7 @@ def test_a_database_on_a_medium_that_cannot_be_written_is_read(tmp_path: Path) -
 
 def test_the_lock_needs_no_room_on_the_disk(tmp_path: Path) -> None:
     no_room = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); from pathlib import Path"
-    locking = (
-        f"from pipeline.store.opening import file_lock; file_lock(Path({str(tmp_path / 'a.db')!r})).release()"
-    )
+    path = str(tmp_path / "a.db")
+    locking = f"from pipeline.store.writer_lock import file_lock; file_lock(Path({path!r})).release()"
     root = Path(pipeline.__file__).parents[1]
     subprocess.run([sys.executable, "-c", f"{no_room}; {locking}"], cwd=root, check=True)

@@ -1,0 +1,77 @@
+"""The lock that makes one process the only writer of a database."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from pipeline.store.database_errors import ReadOnlyStoreError, StoreError, translated
+from pipeline.store.location import Location
+
+ADVISORY_LOCK = 0x46505252
+"""Any constant will do; it names the one writer of a PostgreSQL database."""
+
+
+class StoreInUseError(StoreError, kind="busy"):
+    """Another process is the writer."""
+
+
+class WriterLock:
+    """What makes a process the only writer; freed by the system when the process dies."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.release = release
+
+
+def take_lock(location: Location) -> WriterLock:
+    """Make this process the only writer.
+
+    Raises:
+        StoreInUseError: another process is.
+    """
+    with translated(location.name):
+        return advisory_lock(location) if location.path is None else file_lock(location.path)
+
+
+def file_lock(path: Path) -> WriterLock:
+    """An exclusive lock on PATH.lock, with our process id in it for the message others get."""
+    try:
+        descriptor = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ReadOnlyStoreError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        process = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreInUseError(f"{path}: in use by process {process}: wait for it or stop it") from None
+    with suppress(OSError):  # the number is a courtesy: a full disk is told by the database itself
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    return WriterLock(lambda: os.close(descriptor))
+
+
+def advisory_lock(location: Location) -> WriterLock:
+    """The same as a session lock of the server, on a connection of its own."""
+    engine = create_engine(
+        location.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10}
+    )
+    connection = engine.connect()
+    if connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}):
+        return WriterLock(partial(unlock, connection))
+    connection.close()
+    raise StoreInUseError(f"{location.name}: in use by another writer: wait for it or stop it")
+
+
+def unlock(connection: Connection) -> None:
+    """Give a server's lock back now: of a mere goodbye it learns a moment after the next writer has asked."""
+    with suppress(DBAPIError), connection:
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
