@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+import msgspec
 import zmq
 
 from pipeline.messages import MAX_MESSAGE_BYTES, Goodbye, Message, MessageError, decode, encode
+from pipeline.parents import Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,8 @@ TRACKLETS = Channel("tracklets", 16, "block")  # camera workers -> ReID worker
 EMBEDDED = Channel("embedded", 16, "block")  # ReID worker -> match worker
 PROGRESS = Channel("progress", 1000, "drop")  # every worker -> supervisor
 
+CHANNELS = {channel.name: channel for channel in (TRACKLETS, EMBEDDED, PROGRESS)}
+
 POLL_MS = 200
 LINGER_MS = 10_000
 """How long a worker that ends waits until its last messages are on their way."""
@@ -38,6 +39,17 @@ LEAVE_S = 60.0
 ANSWER_BITS = 62
 LAST_WORD_MS = 1000
 """The same for a channel that drops: its last report may say why the worker ends."""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What a worker is told of the run it belongs to."""
+
+    addresses: dict[str, str]
+    """Where each channel listens, by its name."""
+    answers: str
+    """What the address begins with at which a sender that ends waits for its answer; a number follows."""
+    parent: Parent | None = None
+    """Whom the worker serves and ends with; None where that is not a process of this machine."""
 
 
 class ReceiverGone(RuntimeError):
@@ -52,26 +64,19 @@ def open_context() -> Context:
     return zmq.Context()
 
 
-def socket_folder() -> Path:
-    """A new directory that only this user may enter, for the sockets of one run."""
-    folder = Path(tempfile.mkdtemp(prefix="fpr-"))
-    folder.chmod(0o700)
-    return folder
-
-
 class Sender:
     """The sending end of a channel."""
 
-    def __init__(self, context: Context, folder: Path, channel: Channel, alive: Callable[[], bool]) -> None:
-        """Connect to `channel` below `folder`; `alive` says whether waiting still makes sense."""
-        self.context, self.folder = context, folder
+    def __init__(self, context: Context, link: Link, channel: Channel, alive: Callable[[], bool]) -> None:
+        """Connect to `channel`; `alive` says whether waiting still makes sense."""
+        self.context, self.link = context, link
         self.channel = channel
         self.alive = alive
         self.dropped = 0
         self.socket = context.socket(zmq.PUSH)
         self.socket.set_hwm(channel.high_water)
         self.socket.setsockopt(zmq.LINGER, LINGER_MS if channel.when_full == "block" else LAST_WORD_MS)
-        self.socket.connect(address(folder, channel))
+        self.socket.connect(link.addresses[channel.name])
 
     def send(self, message: Message) -> None:
         """Send, waiting or dropping as the channel says.
@@ -118,7 +123,7 @@ class Sender:
         number, until_s = secrets.randbits(ANSWER_BITS), time.monotonic() + LEAVE_S
         with self.context.socket(zmq.PULL) as answer:
             answer.linger = 0
-            answer.bind(answer_address(self.folder, number))
+            answer.bind(f"{self.link.answers}{number:x}")
             self.send(Goodbye(number))
             while self.alive() and time.monotonic() < until_s and not answer.poll(POLL_MS):
                 pass
@@ -127,13 +132,13 @@ class Sender:
 class Receiver:
     """The receiving end of a channel."""
 
-    def __init__(self, context: Context, folder: Path, channel: Channel) -> None:
-        """Bind `channel` below `folder`."""
-        self.context, self.folder, self.channel = context, folder, channel
+    def __init__(self, context: Context, link: Link, channel: Channel) -> None:
+        """Listen at the address of `channel`."""
+        self.context, self.link, self.channel = context, link, channel
         self.socket = context.socket(zmq.PULL)
         self.socket.set_hwm(channel.high_water)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        self.socket.bind(address(folder, channel))
+        self.socket.bind(link.addresses[channel.name])
 
     def receive(self, timeout_ms: int = POLL_MS) -> Message | None:
         """The next message, or None when none came in time.
@@ -153,7 +158,7 @@ class Receiver:
         """Tell a sender that everything it sent has come."""
         with self.context.socket(zmq.PUSH) as socket:
             socket.linger = LAST_WORD_MS
-            socket.connect(answer_address(self.folder, goodbye.answer))
+            socket.connect(f"{self.link.answers}{goodbye.answer:x}")
             socket.send(b"")
 
     def receive_batch(
@@ -185,18 +190,3 @@ class Receiver:
             while time.monotonic() < until_s and self.receive_batch(1, lambda error: None):
                 pass
         self.socket.close(linger=0)
-
-
-def address(folder: Path, channel: Channel) -> str:
-    """Where a channel listens."""
-    return f"ipc://{folder / channel.name}"
-
-
-def answer_address(folder: Path, number: int) -> str:
-    """Where a sender that ends waits for the answer."""
-    return f"ipc://{folder / f'bye-{number:x}'}"
-
-
-def parent_alive(parent: int) -> Callable[[], bool]:
-    """A check whether the process that started us, `parent`, is still there."""
-    return lambda: os.getppid() == parent

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
 import socket
-import sys
 
 import msgspec
 
@@ -16,9 +12,8 @@ from pipeline.cameras.live.session import Session
 from pipeline.cameras.live.watchdog import Stillness
 from pipeline.config import CameraConfig, LiveConfig
 from pipeline.credentials import CredentialsError, resolve
+from pipeline.parents import Parent, end_with
 from pipeline.urls import redact
-
-PR_SET_PDEATHSIG = 1
 
 
 class CaptureJob(msgspec.Struct, frozen=True):
@@ -27,6 +22,8 @@ class CaptureJob(msgspec.Struct, frozen=True):
     camera: CameraConfig
     live: LiveConfig
     secrets: str | None
+    parent: Parent
+    """The camera worker."""
 
 
 def main(job: bytes, end: socket.socket) -> None:
@@ -36,8 +33,8 @@ def main(job: bytes, end: socket.socket) -> None:
         job: an encoded `CaptureJob`.
         end: socket to the camera worker.
     """
-    die_with_parent()
     work, link = msgspec.msgpack.decode(job, type=CaptureJob), Link(end)
+    end_with(work.parent)
     stillness = Stillness()
     try:
         while True:
@@ -46,14 +43,6 @@ def main(job: bytes, end: socket.socket) -> None:
                 serve(work, link, heard[0], stillness)
     except LinkClosed:
         return
-
-
-def die_with_parent() -> None:
-    """Have the kernel end this process when the camera worker dies, even inside a decoder (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
-        sys.exit()
 
 
 def serve(work: CaptureJob, link: Link, order: Connect, stillness: Stillness) -> None:

@@ -83,7 +83,7 @@ class Reception:
         opened: Callable[[Opened], None],
         rate_hz: float | None,
     ) -> None:
-        self.job, self.live, self.meter = CaptureJob(camera, live, secrets), live, meter
+        self.job, self.live, self.meter = CaptureJob(camera, live, secrets, this_process()), live, meter
         self.now_s, self.opened, self.rate_hz = now_s, opened, rate_hz
         self.limit_hz: float | None = None
         self.passed_over = 0

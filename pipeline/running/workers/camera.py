@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -22,7 +20,8 @@ from pipeline.messages import (
     TrackletClosed,
     Watermark,
 )
-from pipeline.running.channels import PROGRESS, TRACKLETS, ReceiverGone, Sender, open_context, parent_alive
+from pipeline.parents import minding
+from pipeline.running.channels import PROGRESS, TRACKLETS, Link, ReceiverGone, Sender, open_context
 from pipeline.tracking.camera_tracks import CameraTracks
 from pipeline.tracking.detect import Detections, Detector, DetectorError, load_detector
 
@@ -48,8 +47,7 @@ class WorkerJob(msgspec.Struct, frozen=True):
     """What one camera worker is started with."""
 
     name: str
-    folder: str
-    """Directory of the run's sockets."""
+    link: Link
     jobs: tuple[CameraJob, ...]
     config: Config
     threads: int
@@ -64,9 +62,9 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
     """
     work = msgspec.msgpack.decode(job, type=WorkerJob)
     context = open_context()
-    alive = parent_alive(os.getppid())
-    tracklets = Sender(context, Path(work.folder), TRACKLETS, alive)
-    progress = Sender(context, Path(work.folder), PROGRESS, alive)
+    alive = minding(work.link.parent)
+    tracklets = Sender(context, work.link, TRACKLETS, alive)
+    progress = Sender(context, work.link, PROGRESS, alive)
     try:
         cameras = [
             HostedCamera(job, work.config, tracklets.send, progress.send, work.threads) for job in work.jobs

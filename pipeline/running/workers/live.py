@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from pipeline.cameras.live.reception import LiveFrame
 from pipeline.messages import Notice, RecordingEnded, TrackletClosed
-from pipeline.running.channels import PROGRESS, TRACKLETS, Sender, open_context, parent_alive
+from pipeline.parents import minding
+from pipeline.running.channels import PROGRESS, TRACKLETS, Sender, open_context
 from pipeline.running.workers.camera import WorkerJob
 from pipeline.running.workers.detection_rates import Load
 from pipeline.running.workers.live_camera import LiveCamera
@@ -40,9 +39,9 @@ def main(job: bytes, stopped: Callable[[], bool], embeds: Callable[[], bool]) ->
     """
     work = msgspec.msgpack.decode(job, type=WorkerJob)
     context = open_context()
-    alive = parent_alive(os.getppid())
-    tracklets = Sender(context, Path(work.folder), TRACKLETS, alive)
-    progress = Sender(context, Path(work.folder), PROGRESS, alive)
+    alive = minding(work.link.parent)
+    tracklets = Sender(context, work.link, TRACKLETS, alive)
+    progress = Sender(context, work.link, PROGRESS, alive)
     try:
         try:
             detector = load_detector(work.config.detector, threads=work.threads)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
@@ -27,14 +25,15 @@ from pipeline.messages import (
     TrackletEmbedded,
     Watermark,
 )
+from pipeline.parents import minding
 from pipeline.running.channels import (
     EMBEDDED,
     POLL_MS,
     PROGRESS,
+    Link,
     Receiver,
     Sender,
     open_context,
-    parent_alive,
 )
 from pipeline.store.database import Store
 from pipeline.store.database_errors import StoreError
@@ -66,7 +65,7 @@ LOOKS_S, LINKS_S = 2.0, 5.0
 class MatchJob(msgspec.Struct, frozen=True):
     """What the match worker is started with."""
 
-    folder: str
+    link: Link
     recordings: tuple[int, ...]
     """It ends when all of these have."""
     config: Config
@@ -85,9 +84,9 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
     """
     work = msgspec.msgpack.decode(job, type=MatchJob)
     context = open_context()
-    alive = parent_alive(os.getppid())
-    receiver = Receiver(context, Path(work.folder), EMBEDDED)
-    progress = Sender(context, Path(work.folder), PROGRESS, alive)
+    alive = minding(work.link.parent)
+    receiver = Receiver(context, work.link, EMBEDDED)
+    progress = Sender(context, work.link, PROGRESS, alive)
     try:
         with open_store(work.database, write=True, lock_held=True) as store:
             Writer(store, work, progress.send).serve(receiver, alive, stopped)

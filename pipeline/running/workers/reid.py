@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import defaultdict
@@ -26,14 +25,15 @@ from pipeline.messages import (
     TrackletClosed,
     TrackletEmbedded,
 )
+from pipeline.parents import minding
 from pipeline.running.channels import (
     EMBEDDED,
     PROGRESS,
     TRACKLETS,
+    Link,
     Receiver,
     Sender,
     open_context,
-    parent_alive,
 )
 from pipeline.running.workers.crop_shedding import Haste
 from pipeline.shipped_files import shipped
@@ -48,7 +48,7 @@ PROGRESS_S = 0.5
 class ReidJob(msgspec.Struct, frozen=True):
     """What the ReID worker is started with."""
 
-    folder: str
+    link: Link
     recordings: tuple[int, ...]
     """It ends when all of these have."""
     live: tuple[int, ...]
@@ -65,10 +65,10 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
     """
     work = msgspec.msgpack.decode(job, type=ReidJob)
     context = open_context()
-    alive = parent_alive(os.getppid())
-    receiver = Receiver(context, Path(work.folder), TRACKLETS)
-    sender = Sender(context, Path(work.folder), EMBEDDED, alive)
-    progress = Sender(context, Path(work.folder), PROGRESS, alive)
+    alive = minding(work.link.parent)
+    receiver = Receiver(context, work.link, TRACKLETS)
+    sender = Sender(context, work.link, EMBEDDED, alive)
+    progress = Sender(context, work.link, PROGRESS, alive)
     try:
         backbone = Path(work.config.backbone) if work.config.backbone else None
         embedder = load_embedder(

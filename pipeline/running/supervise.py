@@ -1,17 +1,11 @@
-"""The table of processes of a run: start them, watch them, start a crashed camera once more, stop them."""
+"""Who is started, watched, started over and stopped in a run; an engine does it, wherever it runs them."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import msgspec
 
@@ -25,8 +19,8 @@ from pipeline.running.channels import (
     Receiver,
     Sender,
     open_context,
-    socket_folder,
 )
+from pipeline.running.engine.engine import Engine, Running, Start
 from pipeline.running.shares import cores, dealt
 from pipeline.running.workers import camera as camera_worker
 from pipeline.running.workers import live as live_worker
@@ -36,20 +30,18 @@ from pipeline.running.workers.camera import CameraJob, WorkerJob
 from pipeline.running.workers.match import MatchJob
 from pipeline.running.workers.reid import ReidJob
 
-SPAWN = multiprocessing.get_context("spawn")
 STOP_S = 30.0
 """How long the processes of a stopped run may take to hand over what they hold."""
 END_S = 2.0
 """How long workers that have done their part may take to end."""
 RESTARTS, RESTARTS_S = 10, 60.0
 """A live run starts at most so many dead workers over in so many seconds."""
+KILLED_S = 5.0
+"""How long a worker that was killed may take to be gone: one that waits for a disk takes its time."""
 PROVEN_S = 30.0
 """A worker that ran for so long was not wrongly configured."""
 LINKED_S = 600.0
 """How long the matcher may take after the last camera ended."""
-ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
-"""The C library's own limits, held fast: left alone it raises them with every larger block that is freed,
-and then keeps the most that was ever needed, in pieces, instead of giving it back. Unless already set."""
 
 
 @dataclass
@@ -57,20 +49,20 @@ class Worker:
     """One started process and the cameras it hosts (none for the ReID and match workers)."""
 
     name: str
-    process: Any
+    process: Running
     jobs: tuple[CameraJob, ...] = ()
     first_try: bool = True
     started_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass
-class Run:
+class Supervised:
     """What the supervisor knows of a run while it goes on."""
 
     config: Config
     database: str
     version: int
-    folder: Path
+    engine: Engine
     report: Callable[[Message], None]
     threads: int
     jobs: tuple[CameraJob, ...]
@@ -79,21 +71,23 @@ class Run:
     ready: ModelReady | None = None
     restarts: list[float] = field(default_factory=list)
     """When workers of a live run were started over, s."""
-    stop: Any = field(default_factory=SPAWN.Event)
-    embeds: Any = field(default_factory=SPAWN.Event)
-    """Set once the ReID worker is ready: until then starting takes all the machine has."""
     ended: set[int] = field(default_factory=set)
     workers: list[Worker] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.stop, self.embeds = self.engine.signal(), self.engine.signal()
+        """`embeds` is set once the ReID worker is ready: until then starting takes all the machine has."""
 
 
 class WorkerDied(MendableError, RuntimeError):
     """The ReID or match worker ended before its work was done."""
 
 
-def run_processes(
+def supervise(
     jobs: Sequence[CameraJob],
     config: Config,
     *,
+    engine: Engine,
     database: str,
     version: int,
     report: Callable[[Message], None],
@@ -104,6 +98,7 @@ def run_processes(
     Args:
         jobs: cameras to read, with their recordings' rows.
         config: the run's configuration.
+        engine: starts the workers; closed at the end.
         database: path or URL of the store, which exists.
         version: identity version the sightings go to.
         report: gets every `Progress`, `Notice` and `CameraHealth`.
@@ -114,11 +109,11 @@ def run_processes(
     """
     shares = dealt(jobs, config)
     threads = config.workers.threads or max(1, cores() // len(shares))
-    run = Run(config, database, version, socket_folder(), report, threads, tuple(jobs), started)
+    run = Supervised(config, database, version, engine, report, threads, tuple(jobs), started)
     context = open_context()
-    progress = Receiver(context, run.folder, PROGRESS)
+    progress = Receiver(context, engine.link, PROGRESS)
     try:
-        with interruptible(run):
+        with engine.interruptible(partial(interrupt, run)):
             for name in ("reid", "match"):
                 start_shared(run, name)
             for number, share in enumerate(shares):
@@ -129,82 +124,46 @@ def run_processes(
         end_all(run.workers)
         progress.close()
         context.term()
-        shutil.rmtree(run.folder, ignore_errors=True)
+        engine.close()
 
 
-def start_shared(run: Run, name: str) -> None:
+def start_shared(run: Supervised, name: str) -> None:
     """Start one of the two workers there is one of, `reid` or `match`."""
-    folder = str(run.folder)
+    link = run.engine.link
     recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
     if name == "reid":
         live = tuple(job.recording for job in run.jobs if job.camera.live)
-        embedding = msgspec.msgpack.encode(ReidJob(folder, recordings, live, run.config.reid))
-        process = SPAWN.Process(target=reid_worker.main, args=(embedding, Flag(run.stop)), name=name)
+        embedding = msgspec.msgpack.encode(ReidJob(link, recordings, live, run.config.reid))
+        start(run, Start(name, reid_worker.main, embedding, (run.stop,), threads=1))
     else:
-        matching = MatchJob(folder, recordings, run.config, run.database, run.version, run.ready)
-        arguments = (msgspec.msgpack.encode(matching), Flag(run.stop))
-        process = SPAWN.Process(target=match_worker.main, args=arguments, name=name)
-    start(run, Worker(name, process))
+        matching = MatchJob(link, recordings, run.config, run.database, run.version, run.ready)
+        start(run, Start(name, match_worker.main, msgspec.msgpack.encode(matching), (run.stop,), threads=1))
 
 
-def start_camera_worker(run: Run, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True) -> None:
+def start_camera_worker(
+    run: Supervised, name: str, jobs: tuple[CameraJob, ...], *, first_try: bool = True
+) -> None:
     """Start a worker for `jobs`, which are all live or all recorded."""
-    job = WorkerJob(name, str(run.folder), jobs, run.config, run.threads)
-    arguments = (msgspec.msgpack.encode(job), Flag(run.stop))
-    process = (
-        SPAWN.Process(target=live_worker.main, args=(*arguments, Flag(run.embeds)), name=name)
+    work = msgspec.msgpack.encode(WorkerJob(name, run.engine.link, jobs, run.config, run.threads))
+    worker = (
+        Start(name, live_worker.main, work, (run.stop, run.embeds), run.threads)
         if jobs[0].camera.live
-        else SPAWN.Process(target=camera_worker.main, args=arguments, name=name)
+        else Start(name, camera_worker.main, work, (run.stop,), run.threads)
     )
-    start(run, Worker(name, process, jobs, first_try))
+    start(run, worker, jobs, first_try=first_try)
 
 
-@dataclass
-class Flag:
-    """A picklable question to an event: has it happened?"""
-
-    event: Any
-
-    def __call__(self) -> bool:
-        return bool(self.event.is_set())
-
-
-def start(run: Run, worker: Worker) -> None:
-    """Start a process that leaves Ctrl-C and SIGTERM to the supervisor, with its share of the cores."""
-    threads = {"OMP_NUM_THREADS": str(run.threads if worker.jobs else 1)}
-    kept = {name: value for name, value in ALLOCATION.items() if name not in os.environ}
-    with environment(threads | kept), signals_left_to_us():
-        worker.process.start()
-    run.workers.append(worker)
-    run.started(worker.name, worker.process.pid)
+def start(
+    run: Supervised, worker: Start, jobs: tuple[CameraJob, ...] = (), *, first_try: bool = True
+) -> None:
+    """Start a worker, and remember it."""
+    started = Worker(worker.name, run.engine.start(worker), jobs, first_try)
+    run.workers.append(started)
+    if started.process.pid is not None:
+        run.started(started.name, started.process.pid)
 
 
-@contextmanager
-def signals_left_to_us() -> Iterator[None]:
-    """Processes started meanwhile inherit blocked Ctrl-C and SIGTERM; what came for us is delivered after."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Processes started meanwhile have these variables; OpenMP and malloc read theirs when one starts."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def watch(run: Run, context: Context, progress: Receiver) -> None:
+def watch(run: Supervised, context: Context, progress: Receiver) -> None:
     """Pass reports on and mind the processes until the matcher has finished."""
     deadline = None
     while True:
@@ -234,12 +193,12 @@ def watch(run: Run, context: Context, progress: Receiver) -> None:
                 raise WorkerDied("the workers did not finish in time; what was stored is kept")
 
 
-def begun(run: Run) -> bool:
+def begun(run: Supervised) -> bool:
     """Whether a worker may hold anything: live cameras are connected only once the ReID worker is ready."""
     return bool(run.embeds.is_set()) or any(not job.camera.live for job in run.jobs)
 
 
-def pass_reports(run: Run, progress: Receiver) -> None:
+def pass_reports(run: Supervised, progress: Receiver) -> None:
     """Hand on what the workers reported."""
     wait_ms = 100
     while True:
@@ -259,7 +218,7 @@ def pass_reports(run: Run, progress: Receiver) -> None:
             run.report(message)
 
 
-def start_over(run: Run, worker: Worker) -> bool:
+def start_over(run: Supervised, worker: Worker) -> bool:
     """Whether a worker that ended was started again: a live run goes on, unless it fails all the time.
 
     A worker that ends at once with an error of its own would do so again. Live cameras go on in the same
@@ -281,7 +240,7 @@ def start_over(run: Run, worker: Worker) -> bool:
     return True
 
 
-def replaceable(run: Run, worker: Worker, now_s: float) -> bool:
+def replaceable(run: Supervised, worker: Worker, now_s: float) -> bool:
     """Whether a worker that ended may be started over: of a live run, unless it would do the same again.
 
     While a run is being stopped, cameras are not connected any more, but what they saw is still embedded and
@@ -294,7 +253,7 @@ def replaceable(run: Run, worker: Worker, now_s: float) -> bool:
     return live and not (ended or hopeless or closing)
 
 
-def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:
+def mind_camera_worker(run: Supervised, worker: Worker, context: Context) -> None:
     """A camera worker has ended: after a crash its cameras are tried once more, each on its own."""
     if worker.process.exitcode == 0:
         return
@@ -305,7 +264,7 @@ def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:
             run.report(Notice("warning", f"{job.camera.name}: {reason}; starting it over on its own"))
             start_camera_worker(run, f"camera-worker-{job.camera.name}", (job,), first_try=False)
         return
-    sender = Sender(context, run.folder, TRACKLETS, lambda: shared_alive(run, "reid"))
+    sender = Sender(context, run.engine.link, TRACKLETS, lambda: shared_alive(run, "reid"))
     for job in unfinished:
         ended = RecordingEnded(job.recording, "failed", 0, 0, message=reason)
         run.report(Notice("error", f"{job.camera.name}: {reason}"))
@@ -314,29 +273,17 @@ def mind_camera_worker(run: Run, worker: Worker, context: Context) -> None:
     sender.close()
 
 
-def shared_alive(run: Run, name: str) -> bool:
+def shared_alive(run: Supervised, name: str) -> bool:
     """Whether the ReID or the match worker runs."""
-    return any(worker.name == name and worker.process.is_alive() for worker in run.workers)
+    return any(worker.name == name and worker.process.exitcode is None for worker in run.workers)
 
 
-@contextmanager
-def interruptible(run: Run) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the run in order; a second one stops it at once."""
-
-    def stop(signum: int, _frame: object) -> None:
-        if run.stop.is_set():
-            raise KeyboardInterrupt
-        run.stop.set()
-        run.report(
-            Notice("warning", "stopping: what was found so far is being stored (again to stop at once)")
-        )
-
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+def interrupt(run: Supervised) -> None:
+    """Somebody stops the program: first the run, in order; the second time at once."""
+    if run.stop.is_set():
+        raise KeyboardInterrupt
+    run.stop.set()
+    run.report(Notice("warning", "stopping: what was found so far is being stored (again to stop at once)"))
 
 
 def end_all(workers: list[Worker]) -> None:
@@ -344,6 +291,6 @@ def end_all(workers: list[Worker]) -> None:
     deadline = time.monotonic() + END_S
     for worker in workers:
         worker.process.join(max(0.0, deadline - time.monotonic()))
-        if worker.process.is_alive():
+        if worker.process.exitcode is None:
             worker.process.kill()
-            worker.process.join()
+            worker.process.join(KILLED_S)
