@@ -18,6 +18,10 @@ CameraState = Literal["connecting", "live", "stalled", "frozen", "reconnecting",
 ARRAY_DTYPES = ("uint8", "int8", "int32", "int64", "float16", "float32")
 
 
+Level = Literal["info", "warning", "error"]
+"""Of a notice."""
+
+
 class TrackletKey(msgspec.Struct, frozen=True, order=True):
     """What names a tracklet for ever: sent twice, it is still one."""
 
@@ -108,7 +112,7 @@ class RecordingStarted(msgspec.Struct, frozen=True, tag=True):
 class Notice(msgspec.Struct, frozen=True, tag=True):
     """any worker -> supervisor: one line for the person at the terminal."""
 
-    level: Literal["info", "warning", "error"]
+    level: Level
     text: str
 
 

@@ -29,7 +29,7 @@ def this_process() -> Parent:
 
 
 def started_ticks(pid: int) -> int | None:
-    """When a process was started, in clock ticks since the machine was; None: there is none, or no word of it."""
+    """When a process was started, in clock ticks since the machine was; None where it is not known."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -52,14 +52,14 @@ def is_alive(parent: Parent) -> bool:
 
 
 def minding(parent: Parent | None) -> Callable[[], bool]:
-    """A question whether whom we serve is there; with nobody to serve (None) the answer is always yes."""
+    """A question whether whom we serve is there; with nobody to serve (None) it always is."""
     return (lambda: True) if parent is None else (lambda: is_alive(parent))
 
 
 def end_with(parent: Parent) -> None:
-    """Have the kernel end this process when its parent dies, even inside a decoder (Linux); at once if it has.
+    """Have the kernel end this process when its parent dies, even inside a decoder (Linux).
 
-    The parent may have died before the kernel was asked: nobody would tell us then, so it is looked for after.
+    The parent may have died before the kernel was asked: nobody would tell us then, so it is looked for.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

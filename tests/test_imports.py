@@ -30,7 +30,7 @@ ROOMS = {
     "hall": Room(
         "",
         """
-        boxes config config_words constraints credentials errors messages records reid_weights shipped_files
+        boxes config config_words constraints credentials errors messages parents records reid_weights shipped_files
         time_zones times urls
         """,
         """
@@ -99,11 +99,11 @@ ROOMS = {
     "running": Room(
         "cameras tracking store linking",
         """
-        channels processes run shares status status_server workers/camera workers/crop_shedding
+        channels engine/engine engine/local prepare run shares status status_server supervise workers/camera workers/crop_shedding
         workers/detection_rates workers/live workers/live_camera workers/match workers/outbox workers/reid
         """,
         """
-        shares status_server workers/detection_rates workers/live workers/outbox
+        engine/engine prepare shares status_server workers/detection_rates workers/live workers/outbox
         workers/reid
         """,
     ),
@@ -141,16 +141,14 @@ ROOMS = {
 }
 """Every file of `pipeline` and its room; the hall holds the words that everybody speaks."""
 
-UPWARD = {
-    ("running/run", "cli"),
-}
+UPWARD: set[tuple[str, str]] = set()
 """Imports that point upward still. Nothing may be added."""
 
 ONLY_IN = {
     "zmq": {"running/channels"},
-    "multiprocessing": {"running/processes", "cameras/live"},
+    "multiprocessing": {"running/engine", "cameras/live"},
     "sqlalchemy": {"store", "queries"},
-    "rich": {"cli", "demo", "running/run"},
+    "rich": {"cli", "demo"},
     "typer": {"cli"},
     "av": {"cameras", "queries/pictures", "demo/scene"},
     "ultralytics": {"tracking/yolo"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from rich.console import Console
@@ -16,6 +17,25 @@ PLAIN_EVERY_S = 10.0
 """Where the output is not a terminal, a line per camera at the first frames and then this often."""
 
 
+class TerminalListener:
+    """Says on a terminal, or in plain lines, what a run does."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def notice(self, level: messages.Level, text: str) -> None:
+        """Print one line."""
+        self.console.print(text, style=LEVEL_STYLE[level], markup=False, highlight=False)
+
+    def reading(self, cameras: Mapping[int, str]) -> RunDisplay:
+        """Meanwhile each camera has a bar."""
+        return RunDisplay(cameras, self.console)
+
+    def busy(self, text: str) -> AbstractContextManager[object]:
+        """Meanwhile something turns beside the text."""
+        return self.console.status(text)
+
+
 class RunDisplay:
     """Shows a run's reports on a terminal, or as plain lines where there is none."""
 
@@ -24,7 +44,6 @@ class RunDisplay:
         self.cameras, self.console = dict(cameras), console
         self.started_s = time.monotonic()
         self.latest: dict[int, messages.Progress] = {}
-        self.stage_s: dict[str, float] = {}
         self.ended: dict[int, messages.RecordingEnded] = {}
         self.printed_s: float | None = None
         self.linking: TaskID | None = None
@@ -54,17 +73,15 @@ class RunDisplay:
     def __call__(self, report: messages.Message) -> None:
         """Show one report of a worker."""
         if isinstance(report, messages.Notice):
-            self.console.print(report.text, style=LEVEL_STYLE[report.level], markup=False, highlight=False)
+            TerminalListener(self.console).notice(report.level, report.text)
         elif isinstance(report, messages.RecordingEnded):
             self.ended[report.recording] = report
             self.bars.update(self.tasks[report.recording], state=report.state)
         elif isinstance(report, messages.Progress) and report.recording in self.tasks:
             self.latest[report.recording] = report
             self.show_camera(report)
-        elif isinstance(report, messages.Progress):
-            self.stage_s.update(report.stage_s)
-            if report.worker == "match" and report.total:
-                self.show_linking(report)
+        elif isinstance(report, messages.Progress) and report.worker == "match" and report.total:
+            self.show_linking(report)
 
     def show_camera(self, report: messages.Progress) -> None:
         """Update a camera's bar, or print its line now and then."""
@@ -103,12 +120,3 @@ class RunDisplay:
             self.console.print(
                 f"{self.cameras[recording]}: {latest.frames}{of} frames, {latest.people} tracks"
             )
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds spent in each stage, all cameras together."""
-        total = dict(self.stage_s)
-        for report in self.latest.values():
-            for stage, spent_s in report.stage_s.items():
-                total[stage] = total.get(stage, 0.0) + spent_s
-        return total

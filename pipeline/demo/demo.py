@@ -21,7 +21,7 @@ from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, over
 from pipeline.linking.site_knowledge import places
 from pipeline.queries.people import crop_jpeg
 from pipeline.records import StoredTracklet
-from pipeline.running.run import run
+from pipeline.running.run import RunListener, run
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import identities_of_tracklets
 from pipeline.store.open_store import open_store
@@ -34,7 +34,9 @@ OURS = "This system"
 CONTROL = "Colour histograms, best threshold"
 
 
-def run_demo(out: Path, *, console: Console, seed: int = 0, seconds: float = SECONDS) -> int:
+def run_demo(
+    out: Path, *, console: Console, listener: RunListener, seed: int = 0, seconds: float = SECONDS
+) -> int:
     """Make the scene, run the pipeline, compare with the truth, write demo.png and demo.json; the exit code.
 
     The truth stays out of the pipeline: it gets two recordings with their start times. The control links
@@ -43,6 +45,7 @@ def run_demo(out: Path, *, console: Console, seed: int = 0, seconds: float = SEC
     Args:
         out: folder for the scene, the database and the picture; an earlier demo in it is replaced.
         console: where everything is printed.
+        listener: told what the run does.
         seed: of the scene.
         seconds: length of each recording.
 
@@ -56,7 +59,7 @@ def run_demo(out: Path, *, console: Console, seed: int = 0, seconds: float = SEC
     config, database = demo_config(scene), out / "demo.db"
     for earlier in out.glob("demo.db*"):
         earlier.unlink()
-    report = run(config, str(database), fresh=True, command="demo", console=console)
+    report = run(config, str(database), fresh=True, command="demo", listener=listener)
     if report.exit_code:
         return report.exit_code
     done = time.monotonic()

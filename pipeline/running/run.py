@@ -1,41 +1,51 @@
-"""One run over recordings: which to read, skip or start over; the processes; what came of it."""
+"""One run: which recordings to read, the workers that read them, what is owed at the end, what came of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-
-from rich.console import Console
+from typing import Protocol
 
 from pipeline import __version__
-from pipeline.cameras.recordings import SourceError, open_source, source_fingerprint
-from pipeline.cli.progress import RunDisplay
-from pipeline.config import CameraConfig, Config, ConfigError
+from pipeline.config import Config, ConfigError
 from pipeline.credentials import hide
 from pipeline.linking.recluster import TooManyTracklets, recluster
 from pipeline.linking.relink import relink
-from pipeline.messages import CameraHealth, Message, Progress, RecordingEnded
-from pipeline.running.processes import run_processes
+from pipeline.messages import CameraHealth, Level, Message, Progress, RecordingEnded
+from pipeline.running.engine.engine import Engine
+from pipeline.running.engine.local import LocalEngine
+from pipeline.running.prepare import prepare, read_again
 from pipeline.running.status import StatusBoard
 from pipeline.running.status_server import serve_status
+from pipeline.running.supervise import WorkerDied, supervise
 from pipeline.running.workers.camera import CameraJob
 from pipeline.shipped_files import shipped
-from pipeline.store.cameras import add_camera
-from pipeline.store.corrections import corrections
-from pipeline.store.database import Store
 from pipeline.store.identity_claims import unlinked_tracklets
+from pipeline.store.database import Store
 from pipeline.store.open_store import open_store
-from pipeline.store.recordings import find_recording, forget_recordings, recording_starts, start_recording
-from pipeline.store.removal import FINISHED
-from pipeline.store.runs import begin_run, end_run
+from pipeline.store.runs import begin_run, end_run, last_run_state
 from pipeline.store.versions import current_version, new_version
-from pipeline.times import iso
 from pipeline.tracking.detect import DetectorError, choose_device, find_weights
 from reid.network.weights import WeightsError, read_notes
+
+TRIES = 3
+"""How often recordings are read while the workers that they share are killed from outside."""
+
+
+class RunListener(Protocol):
+    """Who is told what a run does: a terminal, a page, a test."""
+
+    def notice(self, level: Level, text: str) -> None:
+        """One line for whoever started the run."""
+
+    def reading(self, cameras: Mapping[int, str]) -> AbstractContextManager[Callable[[Message], None]]:
+        """Meanwhile the cameras (names by recording) are read; what it yields is told every report."""
+
+    def busy(self, text: str) -> AbstractContextManager[object]:
+        """Meanwhile something goes on that has no measure of progress."""
 
 
 @dataclass
@@ -62,7 +72,40 @@ class RunReport:
         return 1 if self.failed or any(e.state != "done" for e in self.ended.values()) else 0
 
 
-def run(config: Config, database: str, *, fresh: bool, command: str, console: Console) -> RunReport:
+@dataclass
+class Tally:
+    """What the reports of a run's workers add up to."""
+
+    ended: dict[int, RecordingEnded] = field(default_factory=dict)
+    stage_s: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    """Seconds spent in each stage, by worker and recording (0: all)."""
+
+    def __call__(self, report: Message) -> None:
+        """Count one report."""
+        if isinstance(report, RecordingEnded):
+            self.ended[report.recording] = report
+        elif isinstance(report, Progress):
+            self.stage_s[report.worker, report.recording] = report.stage_s
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent in each stage, all cameras together."""
+        total: dict[str, float] = {}
+        for spent in self.stage_s.values():
+            for stage, spent_s in spent.items():
+                total[stage] = total.get(stage, 0.0) + spent_s
+        return total
+
+
+def run(
+    config: Config,
+    database: str,
+    *,
+    fresh: bool,
+    command: str,
+    listener: RunListener,
+    engine: Callable[[], Engine] = LocalEngine,
+) -> RunReport:
     """Read every recording of `config` into `database`, link who was seen, and say what came of it.
 
     This process is the store's one writer all the while; its match worker writes on its behalf.
@@ -72,7 +115,8 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
         database: SQLite file (made if missing) or URL.
         fresh: forget what the database holds of those of these cameras that can be read.
         command: the command line, for the record.
-        console: where progress and notices go.
+        listener: told what goes on.
+        engine: makes what starts the workers.
 
     Raises:
         ConfigError: weights or device that cannot be used; nothing was begun.
@@ -83,19 +127,20 @@ def run(config: Config, database: str, *, fresh: bool, command: str, console: Co
     config = hide(config)
     check_weights(config)
     with open_store(database, create=True, write=True) as store:
+        owed = last_run_state(store) not in (None, "done")
         run_id = begin_run(store, command=command, config=config, software=__version__)
-        jobs, skipped, failed = prepare(store, run_id, config.cameras, console, fresh=fresh)
+        jobs, skipped, failed = prepare(store, run_id, config.cameras, listener, fresh=fresh)
         identities = current_version(store) or new_version(store, "online", "first run")
         report = RunReport(0.0, 0.0, {}, {}, skipped, failed)
         state = "failed"
         try:
             if jobs:
-                carry_out(jobs, config, database, identities, report, console)
+                reading = Reading(config, database, identities, report, listener, engine)
+                read(reading, jobs, store, run_id)
             state = "interrupted" if report.interrupted else "done"
-            left = any(unlinked_tracklets(store, None, identities))
-            if state == "done" and (jobs or left) and not any(job.camera.live for job in jobs):
-                relink(store, config)
-                look_back(store, config, console)
+            owed = owed or bool(jobs) or any(unlinked_tracklets(store, None, identities))
+            if state == "done" and owed and not any(job.camera.live for job in jobs):
+                finish(store, config, listener)
         finally:
             end_run(store, run_id, state)
     report.wall_s = time.monotonic() - started_s
@@ -118,143 +163,97 @@ def check_weights(config: Config) -> None:
         raise ConfigError(str(error)) from error
 
 
-def look_back(store: Store, config: Config, console: Console) -> None:
-    """End with everything compared with everything, as an identity version of its own."""
+def finish(store: Store, config: Config, listener: RunListener) -> None:
+    """End with everything compared with everything, as an identity version of its own.
+
+    A run that ends before this was done leaves it to the next one, which asks how the last run ended.
+    """
+    relink(store, config)
     try:
-        with console.status("comparing everybody with everybody"):
+        with listener.busy("comparing everybody with everybody"):
             recluster(store, config.matcher, note="at the end of a run")
     except TooManyTracklets as error:
-        console.print(f"people stay as they were linked on the way: {error}", style="yellow", markup=False)
+        listener.notice("warning", f"people stay as they were linked on the way: {error}")
 
 
-def prepare(
-    store: Store, run_id: int, cameras: Sequence[CameraConfig], console: Console, *, fresh: bool = False
-) -> tuple[list[CameraJob], tuple[str, ...], dict[str, str]]:
-    """Recordings to read, cameras whose recording is done already, and cameras that cannot be read."""
-    jobs: list[CameraJob] = []
-    skipped: list[str] = []
-    failed: dict[str, str] = {}
-    for camera in cameras:
+@dataclass
+class Reading:
+    """What reading recordings needs besides the recordings."""
+
+    config: Config
+    database: str
+    version: int
+    """The identity version that sightings go to."""
+    report: RunReport
+    """Filled in."""
+    listener: RunListener
+    engine: Callable[[], Engine]
+
+
+def read(reading: Reading, jobs: list[CameraJob], store: Store, run_id: int) -> None:
+    """Have the recordings read; again where a worker that all share was killed.
+
+    What such a worker held in its hands is nowhere else, so recordings that had not ended are read from their
+    start. A live camera cannot be: there the supervisor starts the worker over, and something is lost.
+
+    Raises:
+        WorkerDied: see `supervise`.
+    """
+    for tries_left in reversed(range(TRIES)):
         try:
-            fingerprint = content(camera)
-            if fresh:
-                forget_earlier(store, camera, console)
-        except SourceError as error:
-            failed[camera.name] = str(error)
-            console.print(f"{camera.name}: {error}", style="bold red", markup=False, highlight=False)
-            continue
-        if told := started_otherwise(store, camera, fingerprint):
-            failed[camera.name] = told
-            console.print(f"{camera.name}: {told}", style="bold red", markup=False, highlight=False)
-            continue
-        row = add_camera(store, camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
-        earlier = find_recording(store, row, fingerprint) if fingerprint else None
-        if earlier and earlier.finished:
-            skipped.append(camera.name)
-            console.print(
-                f"{camera.name}: this recording is in the database already (--fresh reads it again)"
-            )
-            continue
-        recording = start_recording(
-            store,
-            run=run_id,
-            camera=row,
-            source=camera.source,
-            fingerprint=fingerprint,
-            start_ns=time.time_ns() if camera.live else camera.start_ns,
-        )
-        jobs.append(CameraJob(camera, recording))
-    return jobs, tuple(skipped), failed
+            return carry_out(reading, jobs)
+        except WorkerDied as error:
+            if not error.killed or not tries_left or any(job.camera.live for job in jobs):
+                raise
+            text = f"{error}; recordings that had not ended are read again"
+            reading.listener.notice("warning", text)
+            jobs = read_again(store, run_id, jobs)
 
 
-def started_otherwise(store: Store, camera: CameraConfig, fingerprint: str | None) -> str | None:
-    """What is wrong where the database holds other start times of a camera than the configuration; or None.
-
-    A camera's times are all UTC, or all counted from the starts of its recordings.
-    """
-    dated = camera.live or camera.start_ns != 0
-    for held in recording_starts(store, camera.name):
-        same = held.fingerprint is not None and held.fingerprint == fingerprint
-        if same and held.state not in FINISHED:
-            continue  # it is read again anyway
-        if (held.start_ns != 0) != dated or (same and held.start_ns != camera.start_ns):
-            before, now = said_start(held.start_ns), "live" if camera.live else said_start(camera.start_ns)
-            return f"the database holds it with {before}, now it is {now}: --fresh reads it again"
-    return None
-
-
-def said_start(start_ns: int) -> str:
-    """A recording's start in words."""
-    return f"start {iso(start_ns)}" if start_ns else "no start"
-
-
-def forget_earlier(store: Store, camera: CameraConfig, console: Console) -> None:
-    """Remove what the database holds of a camera, once it is certain that the camera can be read again.
-
-    Raises:
-        SourceError: it cannot; what is there stays.
-    """
-    if not camera.live:
-        open_source(camera).close()
-    void = sum(one.void for one in corrections(store))
-    if forget_recordings(store, [camera.name]):
-        console.print(f"{camera.name}: read again from the start", style="dim", markup=False, highlight=False)
-    if lost := sum(one.void for one in corrections(store)) - void:
-        text = f"{camera.name}: {lost} of your corrections spoke of what is read again, and are void"
-        console.print(text, style="yellow", markup=False, highlight=False)
-
-
-def content(camera: CameraConfig) -> str | None:
-    """The fingerprint of a recording; None for what is watched live.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    if camera.realtime and not camera.url_env and not Path(camera.source).is_file():
-        raise SourceError(f"{camera.source}: only a video file can be replayed in real time")
-    return None if camera.live else source_fingerprint(camera)
-
-
-def carry_out(
-    jobs: list[CameraJob], config: Config, database: str, version: int, report: RunReport, console: Console
-) -> None:
-    """Run the processes, filling in the report."""
+def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
+    """Run the workers once, filling in the report."""
     names = {job.recording: job.camera.name for job in jobs}
     recorded = [job for job in jobs if not job.camera.live]
-    with RunDisplay(names, console) as display, ExitStack() as stack:
+    tally, report = Tally(), reading.report
+    with reading.listener.reading(names) as show, ExitStack() as stack:
         board = None
         if len(recorded) < len(jobs):
-            board = stack.enter_context(StatusBoard(database))
-            stack.enter_context(serve_status(board.status, config.status.port))
+            board = stack.enter_context(StatusBoard(reading.database))
+            stack.enter_context(serve_status(board.status, reading.config.status.port))
         try:
-            finished = run_processes(
+            finished = supervise(
                 jobs,
-                config,
-                database=database,
-                version=version,
-                report=partial(show, display, board),
+                reading.config,
+                engine=reading.engine(),
+                database=reading.database,
+                version=reading.version,
+                report=partial(tell, (tally, show), board),
                 started=board.processes.__setitem__ if board else lambda name, process: None,
             )
-            whole = board is not None and not any(cut_short(display, job) for job in recorded)
+            whole = board is not None and not any(cut_short(tally, job) for job in recorded)
             report.interrupted = not finished and not whole
         except KeyboardInterrupt:
             report.interrupted = True
-    report.ended = {names[recording]: ended for recording, ended in display.ended.items()}
-    report.stage_s = display.seconds
-    report.source_s = sum(ended.duration_s for ended in report.ended.values())
+        finally:
+            report.ended |= {names[recording]: ended for recording, ended in tally.ended.items()}
+            report.stage_s = tally.seconds
+            report.source_s = sum(ended.duration_s for ended in report.ended.values())
 
 
-def cut_short(display: RunDisplay, job: CameraJob) -> bool:
+def cut_short(tally: Tally, job: CameraJob) -> bool:
     """Whether a recording was not read to its end; beside live cameras, which end when stopped, it may be."""
-    ended = display.ended.get(job.recording)
+    ended = tally.ended.get(job.recording)
     return ended is None or ended.state == "interrupted"
 
 
-def show(display: RunDisplay, board: StatusBoard | None, message: Message) -> None:
+def tell(
+    listeners: tuple[Callable[[Message], None], ...], board: StatusBoard | None, message: Message
+) -> None:
     """Put a worker's report where people and programs look for it."""
     if board and isinstance(message, CameraHealth):
         board.update(message)
         return
     if board and isinstance(message, Progress):
         board.left_out |= message.left_out
-    display(message)
+    for listener in listeners:
+        listener(message)

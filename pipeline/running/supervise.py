@@ -82,6 +82,11 @@ class Supervised:
 class WorkerDied(MendableError, RuntimeError):
     """The ReID or match worker ended before its work was done."""
 
+    def __init__(self, text: str, *, killed: bool = False) -> None:
+        super().__init__(text)
+        self.killed = killed
+        """Whether something ended it from outside, so that a new one may do better."""
+
 
 def supervise(
     jobs: Sequence[CameraJob],
@@ -183,9 +188,8 @@ def watch(run: Supervised, context: Context, progress: Receiver) -> None:
             elif worker.process.exitcode != 0:
                 pass_reports(run, progress)  # its last one says why
                 code = worker.process.exitcode
-                raise WorkerDied(
-                    f"the {worker.name} worker stopped (exit code {code}); what was stored is kept"
-                )
+                text = f"the {worker.name} worker stopped (exit code {code}); what was stored is kept"
+                raise WorkerDied(text, killed=code is not None and code < 0)
         cameras_left = any(worker.jobs for worker in run.workers)
         if run.stop.is_set() or not cameras_left:
             deadline = deadline or time.monotonic() + (STOP_S if run.stop.is_set() else LINKED_S)
@@ -247,8 +251,9 @@ def replaceable(run: Supervised, worker: Worker, now_s: float) -> bool:
     stored.
     """
     live = any(job.camera.live for job in worker.jobs or run.jobs)
-    ended = worker.process.exitcode == 0
-    hopeless = worker.process.exitcode > 0 and now_s - worker.started_s < PROVEN_S
+    code = worker.process.exitcode or 0
+    ended = code == 0
+    hopeless = code > 0 and now_s - worker.started_s < PROVEN_S
     closing = run.stop.is_set() and bool(worker.jobs)
     return live and not (ended or hopeless or closing)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import func, select, update
@@ -106,6 +106,13 @@ def note_frame_size(store: Store, recording: int, *, width: int, height: int, fp
     with store.writing() as connection:
         values = {"width": width, "height": height, "fps": fps}
         connection.execute(update(Camera).where(Camera.id == camera).values(values))
+
+
+def unfinished_recordings(store: Store, ids: Sequence[int]) -> set[int]:
+    """Those of these recordings whose end was not noted yet."""
+    query = select(Recording.id).where(Recording.id.in_(ids), Recording.state == "running")
+    with store.reading() as connection:
+        return set(connection.scalars(query))
 
 
 def end_recording(

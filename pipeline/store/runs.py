@@ -33,6 +33,16 @@ def begin_run(store: Store, *, command: str, config: Any, software: str) -> int:
         return new_row(connection, Run, **row, **texts)
 
 
+def last_run_state(store: Store) -> str | None:
+    """How the newest run ended, `running` where it never came to its end; None: there was none.
+
+    Asked before `begin_run`, it tells whether work is owed: a run is done only once all it read is linked,
+    and everybody compared with everybody.
+    """
+    with store.reading() as connection:
+        return connection.scalar(select(Run.state).order_by(Run.id.desc()).limit(1))
+
+
 def end_run(store: Store, run: int, state: str) -> None:
     """Note how a run ended; recordings it left running ended with it."""
     with store.writing() as connection:

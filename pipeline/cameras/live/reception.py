@@ -27,6 +27,7 @@ from pipeline.cameras.live.capture_process import CaptureProcess
 from pipeline.cameras.live.health import HealthMeter
 from pipeline.cameras.live.ring import Ring
 from pipeline.config import CameraConfig, LiveConfig
+from pipeline.parents import this_process
 
 STALLED = 0.4
 """A camera is called stalled after this part of the time after which it is connected anew."""

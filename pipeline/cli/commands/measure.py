@@ -64,11 +64,12 @@ def demo(
     ),
 ) -> None:
     """The whole pipeline on a two-camera scene with known truth, made on the spot: truth against found."""
+    from pipeline.cli.progress import TerminalListener
     from pipeline.demo.demo import run_demo
 
     try:
         out_path.mkdir(parents=True, exist_ok=True)
-        code = run_demo(out_path, console=out)
+        code = run_demo(out_path, console=out, listener=TerminalListener(out))
     except OSError as error:
         fail(f"{error.filename or out_path}: {error.strerror or error}")
     raise typer.Exit(code)

@@ -39,6 +39,7 @@ def run(
 
     Example: across-cameras run entrance.mp4 hall.mp4 --db out.db
     """
+    from pipeline.cli.progress import TerminalListener
     from pipeline.cli.show import show_run
     from pipeline.running.run import run as run_recordings
 
@@ -47,8 +48,13 @@ def run(
     database = db or config.database
     if not database:
         fail("say where the result goes: --db out.db")
+    said = shlex.join(redact_words(sys.argv))
     report = run_recordings(
-        config, database, fresh=fresh, command=shlex.join(redact_words(sys.argv)), console=err
+        config,
+        database,
+        fresh=fresh,
+        command=said,
+        listener=TerminalListener(err),
     )
     show_run(report, database, out, json=json)
     raise typer.Exit(report.exit_code)

@@ -1,4 +1,4 @@
-"""What a supervisor asks of whatever starts its workers: this machine's processes, threads, or other machines."""
+"""What a supervisor asks of whatever starts its workers, on this machine or on several."""
 
 from __future__ import annotations
 

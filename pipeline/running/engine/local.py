@@ -1,4 +1,4 @@
-"""Workers as processes of this machine: spawned, with their share of the cores, ending with their supervisor."""
+"""Workers as processes of this machine, each with its share of the cores; they end with their supervisor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Flag:
 
 
 class LocalEngine:
-    """Starts each worker as a process of its own; their sockets lie in a folder that only this user may enter."""
+    """Starts each worker as a process; their sockets lie in a folder that only this user may enter."""
 
     def __init__(self) -> None:
         """Nothing runs yet; what dead runs left behind is swept."""
@@ -61,7 +61,7 @@ class LocalEngine:
         kept = {name: value for name, value in ALLOCATION.items() if name not in os.environ}
         with environment({"OMP_NUM_THREADS": str(worker.threads)} | kept), signals_left_to_us():
             process.start()
-        return process  # type: ignore[return-value]
+        return process
 
     @contextmanager
     def interruptible(self, interrupted: Callable[[], None]) -> Iterator[None]:

@@ -15,8 +15,8 @@ from pipeline.errors import Kind, MendableError
 from pipeline.linking.recluster import TooManyTracklets
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.pictures.render import NotAFolderError
-from pipeline.running.processes import WorkerDied
 from pipeline.running.status import StatusError
+from pipeline.running.supervise import WorkerDied
 from pipeline.store.database_errors import StoreError, StoreFullError
 from pipeline.store.lookups import UnknownPersonError
 from pipeline.store.open_store import MissingStoreError

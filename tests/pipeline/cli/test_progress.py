@@ -35,4 +35,4 @@ def test_linking_goes_on_in_a_line_of_its_own() -> None:
         display(Progress("match", 0, 3, 7, 0, {"match": 1.0}))
         assert display.linking is not None
         task = next(task for task in display.bars.tasks if task.id == display.linking)
-    assert (task.completed, task.total) == (3, 7) and display.seconds == {"match": 1.0}
+    assert (task.completed, task.total) == (3, 7)

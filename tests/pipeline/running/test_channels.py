@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,16 +11,20 @@ import zmq
 
 from pipeline.messages import MessageError, Notice, Watermark
 from pipeline.running.channels import (
+    CHANNELS,
     PROGRESS,
     TRACKLETS,
     Channel,
+    Link,
     Receiver,
     ReceiverGone,
     Sender,
-    address,
     open_context,
-    socket_folder,
 )
+
+
+def link(folder: Path) -> Link:
+    return Link({name: f"ipc://{folder / name}" for name in CHANNELS}, f"ipc://{folder}/bye-")
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ def context() -> Iterator[zmq.Context]:
 
 def test_messages_arrive_in_their_order(context: zmq.Context, tmp_path: Path) -> None:
     receiver, sender = (
-        Receiver(context, tmp_path, TRACKLETS),
-        Sender(context, tmp_path, TRACKLETS, lambda: False),
+        Receiver(context, link(tmp_path), TRACKLETS),
+        Sender(context, link(tmp_path), TRACKLETS, lambda: False),
     )
     for i in range(10):
         sender.send(Watermark(1, i))
@@ -46,16 +49,16 @@ def test_messages_arrive_in_their_order(context: zmq.Context, tmp_path: Path) ->
 def test_a_full_channel_that_blocks_gives_up_when_its_receiver_is_gone(
     context: zmq.Context, tmp_path: Path
 ) -> None:
-    sender = Sender(context, tmp_path, Channel("nobody", 1, "block"), lambda: False)
+    sender = Sender(context, link(tmp_path), Channel(TRACKLETS.name, 1, "block"), lambda: False)
     sender.socket.setsockopt(zmq.LINGER, 0)
-    with pytest.raises(ReceiverGone, match="nobody"):
+    with pytest.raises(ReceiverGone, match="tracklets"):
         for i in range(10):
             sender.send(Watermark(1, i))
     sender.close()
 
 
 def test_a_full_channel_that_drops_counts_what_it_dropped(context: zmq.Context, tmp_path: Path) -> None:
-    sender = Sender(context, tmp_path, Channel(PROGRESS.name, 1, "drop"), lambda: True)
+    sender = Sender(context, link(tmp_path), Channel(PROGRESS.name, 1, "drop"), lambda: True)
     for i in range(10):
         sender.send(Watermark(1, i))
     sender.close()
@@ -63,9 +66,9 @@ def test_a_full_channel_that_drops_counts_what_it_dropped(context: zmq.Context, 
 
 
 def test_foreign_bytes_on_a_channel_are_an_error_not_a_crash(context: zmq.Context, tmp_path: Path) -> None:
-    receiver = Receiver(context, tmp_path, TRACKLETS)
+    receiver = Receiver(context, link(tmp_path), TRACKLETS)
     stranger = context.socket(zmq.PUSH)
-    stranger.connect(address(tmp_path, TRACKLETS))
+    stranger.connect(link(tmp_path).addresses["tracklets"])
     stranger.send(b"hello")
     with pytest.raises(MessageError):
         receiver.receive(2000)
@@ -73,17 +76,11 @@ def test_foreign_bytes_on_a_channel_are_an_error_not_a_crash(context: zmq.Contex
     receiver.close()
 
 
-def test_only_this_user_may_enter_the_socket_folder() -> None:
-    folder = socket_folder()
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    folder.rmdir()
-
-
 @pytest.mark.parametrize("length", [0, 3_000])
 def test_a_sender_that_ends_loses_nothing_however_busy_its_receiver_is(
     context: zmq.Context, tmp_path: Path, length: int
 ) -> None:
-    receiver = Receiver(context, tmp_path, TRACKLETS)
+    receiver = Receiver(context, link(tmp_path), TRACKLETS)
     sending = multiprocessing.get_context("spawn").Process(target=send_and_end, args=(tmp_path, length))
     sending.start()
     sending.join(4)  # it is done, or waits for us
@@ -96,7 +93,7 @@ def test_a_sender_that_ends_loses_nothing_however_busy_its_receiver_is(
 
 
 def test_a_receiver_that_ends_lets_its_senders_go(context: zmq.Context, tmp_path: Path) -> None:
-    receiver = Receiver(context, tmp_path, TRACKLETS)
+    receiver = Receiver(context, link(tmp_path), TRACKLETS)
     sending = multiprocessing.get_context("spawn").Process(target=send_and_end, args=(tmp_path, 0))
     sending.start()
     assert [receiver.receive(10_000) for _ in range(COUNT)].count(None) == 0
@@ -110,7 +107,7 @@ COUNT = 30
 
 def send_and_end(folder: Path, length: int) -> None:
     with open_context() as context:
-        sender = Sender(context, folder, TRACKLETS, lambda: True)
+        sender = Sender(context, link(folder), TRACKLETS, lambda: True)
         for i in range(COUNT):
             sender.send(Notice("info", f"{i:<4}" + "x" * length))
         sender.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import signal
@@ -10,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -18,12 +19,12 @@ from typing import IO
 import msgspec
 import numpy as np
 import pytest
-from rich.console import Console
 
 from pipeline.config import CameraConfig, Config, ConfigError, DetectorConfig, ReidConfig, WorkersConfig
 from pipeline.demo.scene import Scene
+from pipeline.messages import Level, Message, Notice
 from pipeline.queries.export import ExportedBox, boxes, exported_recordings
-from pipeline.running import processes
+from pipeline.running import supervise
 from pipeline.running.run import RunReport, run
 from pipeline.store.cameras import stored_cameras
 from pipeline.store.corrections import corrections, merge
@@ -42,12 +43,30 @@ def config_of(scene: Scene, *, workers: int = 1) -> Config:
     return Config(cameras=cameras, workers=WorkersConfig(cameras=workers, threads=1))
 
 
-def quiet() -> Console:
-    return Console(file=io.StringIO(), width=200)
+@dataclass
+class Quiet:
+    """Hears what a run says."""
+
+    heard: list[str] = field(default_factory=list)
+
+    def notice(self, level: Level, text: str) -> None:
+        self.heard.append(text)
+
+    @contextmanager
+    def reading(self, cameras: Mapping[int, str]) -> Iterator[Callable[[Message], None]]:
+        yield lambda message: self.heard.append(message.text) if isinstance(message, Notice) else None
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        yield
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.heard)
 
 
-def read(config: Config, database: Path, *, fresh: bool = False, console: Console | None = None) -> RunReport:
-    return run(config, str(database), fresh=fresh, command="test", console=console or quiet())
+def read(config: Config, database: Path, *, fresh: bool = False, listener: Quiet | None = None) -> RunReport:
+    return run(config, str(database), fresh=fresh, command="test", listener=listener or Quiet())
 
 
 def exported(database: Path) -> list[ExportedBox]:
@@ -96,10 +115,10 @@ def test_a_finished_recording_is_skipped_under_any_name_of_its_file(
     copy = tmp_path / "renamed.mp4"
     shutil.copy(config.cameras[0].source, copy)
     cameras = (msgspec.structs.replace(config.cameras[0], source=str(copy)), config.cameras[1])
-    console = quiet()
-    report = read(msgspec.structs.replace(config, cameras=cameras), database, console=console)
+    listener = Quiet()
+    report = read(msgspec.structs.replace(config, cameras=cameras), database, listener=listener)
     assert report.exit_code == 0 and set(report.skipped) == {c.name for c in cameras}
-    assert "in the database already" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "in the database already" in listener.text
     assert exported(database) == before
 
 
@@ -111,13 +130,13 @@ def test_another_start_of_what_was_read_is_refused_and_nothing_changes(
     shutil.copy(done, database)
     config, before = config_of(scene), exported(database)
     moved = msgspec.structs.replace(config.cameras[0], start=start)
-    console = quiet()
+    listener = Quiet()
     report = read(
-        msgspec.structs.replace(config, cameras=(moved, config.cameras[1])), database, console=console
+        msgspec.structs.replace(config, cameras=(moved, config.cameras[1])), database, listener=listener
     )
     assert list(report.failed) == [moved.name] and report.skipped == (config.cameras[1].name,)
     assert report.exit_code != 0
-    assert "--fresh reads it again" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "--fresh reads it again" in listener.text
     assert exported(database) == before
     with open_store(database) as store:
         assert all(camera.clock_known for camera in stored_cameras(store))
@@ -135,10 +154,10 @@ def test_reading_again_keeps_what_cannot_be_read_again_and_says_which_correction
         assert not corrections(store)[0].void
     first, second = config_of(scene).cameras
     cameras = (first, msgspec.structs.replace(second, source=str(text)))
-    console = quiet()
+    listener = Quiet()
     config = msgspec.structs.replace(config_of(scene), cameras=cameras)
-    report = read(config, database, fresh=True, console=console)
-    said = console.file.getvalue()  # type: ignore[attr-defined]
+    report = read(config, database, fresh=True, listener=listener)
+    said = listener.text
     assert report.exit_code == 1 and set(report.failed) == {second.name}
     kept = [box for box in exported(database) if box.camera == second.name]
     assert len(kept) == sum(box.camera == second.name for box in before) > 0
@@ -212,10 +231,10 @@ def test_a_bad_source_does_not_stop_the_others(scene: Scene, done: Path, tmp_pat
         CameraConfig(name=name, source=str(source))
         for name, source in {"gone": tmp_path / "gone.mp4", "text": text, "cut": cut}.items()
     ]
-    console = quiet()
+    listener = Quiet()
     cameras = (*extra, config.cameras[0])
-    report = read(msgspec.structs.replace(config, cameras=cameras), tmp_path / "out.db", console=console)
-    said = console.file.getvalue()  # type: ignore[attr-defined]
+    report = read(msgspec.structs.replace(config, cameras=cameras), tmp_path / "out.db", listener=listener)
+    said = listener.text
     assert report.exit_code == 1
     assert "no such file" in said and "text file" in said
     assert report.ended["text"].state == "failed" and report.ended["cut"].state in ("short", "failed")
@@ -229,19 +248,58 @@ def test_a_camera_worker_that_is_killed_is_started_over_and_nothing_is_doubled(
     scene: Scene, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = []
-    start = processes.start_camera_worker
+    start = supervise.start_camera_worker
 
-    def start_and_kill_the_first(run: processes.Run, *args: object, **kwargs: object) -> None:
+    def start_and_kill_the_first(run: supervise.Supervised, *args: object, **kwargs: object) -> None:
         start(run, *args, **kwargs)  # type: ignore[arg-type]
         if not killed:
             killed.append(run.workers[-1].process)
             threading.Timer(6, os.kill, (killed[0].pid, signal.SIGKILL)).start()
 
-    monkeypatch.setattr(processes, "start_camera_worker", start_and_kill_the_first)
-    console = quiet()
-    report = read(config_of(scene), tmp_path / "out.db", console=console)
-    assert "starting it over" in console.file.getvalue()  # type: ignore[attr-defined]
+    monkeypatch.setattr(supervise, "start_camera_worker", start_and_kill_the_first)
+    listener = Quiet()
+    report = read(config_of(scene), tmp_path / "out.db", listener=listener)
+    assert "starting it over" in listener.text
     assert report.exit_code == 0
+    assert_same(exported(tmp_path / "out.db"), exported(done))
+
+
+@pytest.mark.parametrize("name", ["reid", "match"])
+def test_a_worker_that_all_share_is_killed_and_the_database_ends_as_if_it_had_not_been(
+    scene: Scene, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    killed: list[int] = []
+    start = supervise.start_shared
+
+    def start_and_kill_the_first(run: supervise.Supervised, started: str) -> None:
+        start(run, started)
+        pid = run.workers[-1].process.pid
+        if started == name and not killed and pid:
+            killed.append(pid)
+            threading.Timer(9, os.kill, (pid, signal.SIGKILL)).start()
+
+    monkeypatch.setattr(supervise, "start_shared", start_and_kill_the_first)
+    listener = Quiet()
+    report = read(config_of(scene), tmp_path / "out.db", listener=listener)
+    assert report.exit_code == 0 and "are read again" in listener.text
+    assert_same(exported(tmp_path / "out.db"), exported(done))
+
+
+@pytest.mark.parametrize("moment", ["relink", "recluster", "claims"])
+def test_who_is_killed_while_everybody_is_compared_leaves_that_to_the_next_run(
+    scene: Scene, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit(9)
+
+    places = {"relink": "pipeline.running.run.relink", "recluster": "pipeline.running.run.recluster"}
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(places.get(moment, "pipeline.store.identity_claims.insert_rows"), die)
+        patched.setattr("pipeline.running.run.end_run", lambda *_: None)  # as after kill -9
+        read(config_of(scene), tmp_path / "out.db")
+    listener = Quiet()
+    report = read(config_of(scene), tmp_path / "out.db", listener=listener)
+    assert report.exit_code == 0 and len(report.skipped) == 2
     assert_same(exported(tmp_path / "out.db"), exported(done))
 
 

@@ -14,10 +14,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.cameras.live.health import HealthMeter
-from pipeline.cli.progress import RunDisplay
 from pipeline.cli.status_table import show_status
 from pipeline.messages import CameraHealth, Progress
-from pipeline.running.run import show
+from pipeline.running.run import Tally, tell
 from pipeline.running.status import StatusBoard, StatusError, read_status, status_path
 from pipeline.running.status_server import PortTakenError, metrics_text, serve_status
 from pipeline.store.database import now_ns
@@ -54,9 +53,7 @@ def test_a_reader_sees_what_the_supervisor_was_told(board: StatusBoard, tmp_path
 
 
 def test_crops_that_another_worker_left_out_stand_beside_what_the_camera_dropped(board: StatusBoard) -> None:
-    show(
-        RunDisplay({}, Console(file=io.StringIO())), board, Progress("reid", 0, 9, None, 0, {}, {1: 4, 2: 7})
-    )
+    tell((Tally(),), board, Progress("reid", 0, 9, None, 0, {}, {1: 4, 2: 7}))
     board.update(HALL)
     (camera,) = board.status().cameras
     assert camera.health.dropped == {"decode:newer": 3, "embed:crops": 4}

@@ -13,16 +13,8 @@ import pytest
 
 from pipeline.config import CameraConfig, Config, ReidConfig, WorkersConfig
 from pipeline.messages import Message, Notice
-from pipeline.running.processes import (
-    Run,
-    Worker,
-    WorkerDied,
-    begun,
-    environment,
-    replaceable,
-    run_processes,
-    signals_left_to_us,
-)
+from pipeline.running.engine.local import LocalEngine
+from pipeline.running.supervise import Supervised, Worker, WorkerDied, begun, replaceable, supervise
 from pipeline.running.workers.camera import CameraJob
 from pipeline.store.open_store import open_store
 from tests.video_files import counting_clip
@@ -35,7 +27,14 @@ def test_the_reason_a_worker_gives_is_heard_before_the_run_ends(tmp_path: Path) 
     heard: list[Message] = []
     gone = str(tmp_path / "gone.db")
     with pytest.raises(WorkerDied, match="match worker stopped"):
-        run_processes([CameraJob(camera, 1)], config, database=gone, version=1, report=heard.append)
+        supervise(
+            [CameraJob(camera, 1)],
+            config,
+            engine=LocalEngine(),
+            database=gone,
+            version=1,
+            report=heard.append,
+        )
     assert any(isinstance(said, Notice) and "no such database" in said.text for said in heard)
 
 
@@ -47,7 +46,9 @@ def test_only_live_cameras_that_wait_for_the_reid_worker_hold_nothing(
 ) -> None:
     camera = CameraConfig(name="hall", source="rtsp://127.0.0.1:9/hall" if live else "hall.mp4")
     job = CameraJob(camera, 1)
-    run = Run(Config(), "", 1, tmp_path, lambda message: None, 1, (job,), lambda name, process: None)
+    run = Supervised(
+        Config(), "", 1, LocalEngine(), lambda message: None, 1, (job,), lambda name, process: None
+    )
     if ready:
         run.embeds.set()
     assert begun(run) is holds
@@ -67,26 +68,11 @@ def test_a_live_run_stopped_while_it_starts_ends_at_once(tmp_path: Path) -> None
             os.kill(os.getpid(), signal.SIGTERM)
 
     config = Config(workers=WorkersConfig(cameras=1, threads=1), reid=ReidConfig(device="cpu"))
-    whole = run_processes([job], config, database=database, version=1, report=heard.append, started=stop)
+    whole = supervise(
+        [job], config, engine=LocalEngine(), database=database, version=1, report=heard.append, started=stop
+    )
     assert not whole and time.monotonic() - began_s[0] < 5
     assert any(isinstance(said, Notice) and "before any camera was connected" in said.text for said in heard)
-
-
-def test_a_worker_has_its_variables_and_we_keep_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    with environment({"OMP_NUM_THREADS": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}):
-        assert os.environ["OMP_NUM_THREADS"] == "2" and os.environ["MALLOC_TRIM_THRESHOLD_"] == "131072"
-    assert os.environ["OMP_NUM_THREADS"] == "7" and "MALLOC_TRIM_THRESHOLD_" not in os.environ
-
-
-def test_ctrl_c_while_a_worker_is_being_started_is_not_lost() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt), signals_left_to_us():
-            os.kill(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +90,9 @@ def test_who_is_killed_while_a_live_run_is_stopped_is_replaced_where_others_stil
     tmp_path: Path, cameras: int, exitcode: int, stopping: bool, replaced: bool
 ) -> None:
     jobs = (CameraJob(CameraConfig(name="hall", source="rtsp://127.0.0.1:9/hall"), 1),)
-    run = Run(Config(), "", 1, tmp_path, lambda message: None, 1, jobs, lambda name, process: None)
+    run = Supervised(
+        Config(), "", 1, LocalEngine(), lambda message: None, 1, jobs, lambda name, process: None
+    )
     if stopping:
         run.stop.set()
     worker = Worker("reid", SimpleNamespace(exitcode=exitcode), jobs[:cameras])
