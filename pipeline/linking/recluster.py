@@ -20,10 +20,10 @@ from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
 from pipeline.records import Sighting
 from pipeline.store.database import Store
-from pipeline.store.identity_claims import add_sightings, identities_of_tracklets
+from pipeline.store.identity_claims import add_version, identities_of_tracklets
 from pipeline.store.models import newest_model
 from pipeline.store.tracklets import stored_tracklets
-from pipeline.store.versions import current_version, new_version
+from pipeline.store.versions import current_version
 
 MOST_TRACKLETS = 20_000
 """Log-odds of all pairs are held in memory: 8 bytes each, in some five arrays at once."""
@@ -84,8 +84,7 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
     names = renumbered(drafts, before, store)
     after = {tracklet: names[label] for tracklet, label in labels.items()}
     sightings = claims(tracklets, after, found.walks, settings)
-    version = new_version(store, "recluster", note)
-    add_sightings(store, version, sightings)
+    version = add_version(store, "recluster", note, sightings)
     told_of = changes(before, after, [t.id for t in tracklets], evidence)
     walks = usual(learnt(walked(evidence, found.groups)))
     counts = (len(set(before.values())), len(set(after.values())))

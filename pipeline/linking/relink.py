@@ -14,10 +14,10 @@ from pipeline.linking.open_matcher import open_matcher
 from pipeline.records import Sighting
 from pipeline.store.corrections import constraints
 from pipeline.store.database import Store
-from pipeline.store.identity_claims import add_sightings, identities_of_tracklets, new_identity
+from pipeline.store.identity_claims import add_version, identities_of_tracklets, new_identity
 from pipeline.store.models import newest_model
 from pipeline.store.tracklets import stored_tracklets
-from pipeline.store.versions import current_version, is_late, new_version
+from pipeline.store.versions import current_version, is_late
 
 
 def relink(store: Store, config: Config) -> int | None:
@@ -47,9 +47,8 @@ def relink(store: Store, config: Config) -> int | None:
     }
     before = identities_of_tracklets(store, current)
     names = renumbered(list(sightings.values()), before, store)
-    version = new_version(store, "relink", "recordings were read out of their order")
-    add_sightings(store, version, [named(sighting, names) for sighting in sightings.values()])
-    return version
+    note = "recordings were read out of their order"
+    return add_version(store, "relink", note, [named(sighting, names) for sighting in sightings.values()])
 
 
 def renumbered(sightings: Sequence[Sighting], before: Mapping[int, int], store: Store) -> dict[int, int]:

@@ -23,8 +23,8 @@ from pipeline.running.status_server import serve_status
 from pipeline.running.supervise import WorkerDied, supervise
 from pipeline.running.workers.camera import CameraJob
 from pipeline.shipped_files import shipped
-from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.database import Store
+from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.open_store import open_store
 from pipeline.store.runs import begin_run, end_run, last_run_state
 from pipeline.store.versions import current_version, new_version

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, select
 from pipeline.records import LinkedTracklet, Sighting, StoredTracklet
 from pipeline.store.database import Store
 from pipeline.store.rows import insert_rows, new_row, pages
-from pipeline.store.schema import Identity, SightingRow, Tracklet
+from pipeline.store.schema import Identity, IdentityVersion, SightingRow, Tracklet
 from pipeline.store.tracklets import closing, tracklets_in_order
+from pipeline.store.versions import VersionKind
 
 
 def identities_of_tracklets(store: Store, version: int) -> dict[int, int]:
@@ -36,6 +37,16 @@ def add_sightings(store: Store, version: int, sightings: Sequence[Sighting]) -> 
             same = (SightingRow.version == version) & SightingRow.tracklet.in_(page)
             connection.execute(delete(SightingRow).where(same))
         insert_rows(connection, SightingRow, rows)
+
+
+def add_version(store: Store, kind: VersionKind, note: str, sightings: Sequence[Sighting]) -> int:
+    """Number of a new identity version with all its claims, kept in one transaction: never half of it."""
+    values = {"created_ns": store.clock(), "kind": kind, "note": note, "late": False}
+    with store.writing() as connection:
+        version = new_row(connection, IdentityVersion, **values)
+        rows = [{"version": version, **msgspec.structs.asdict(sighting)} for sighting in sightings]
+        insert_rows(connection, SightingRow, rows)
+    return version
 
 
 def unlinked_tracklets(

@@ -33,6 +33,7 @@ from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version, new_version
 from pipeline.store.writer_lock import StoreInUseError
+from tests.pipeline.running.in_process_engine import InProcessEngine
 from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[3]
@@ -301,6 +302,23 @@ def test_who_is_killed_while_everybody_is_compared_leaves_that_to_the_next_run(
     report = read(config_of(scene), tmp_path / "out.db", listener=listener)
     assert report.exit_code == 0 and len(report.skipped) == 2
     assert_same(exported(tmp_path / "out.db"), exported(done))
+
+
+def test_another_engine_gives_the_same_identities_with_the_same_workers(
+    scene: Scene, done: Path, tmp_path: Path
+) -> None:
+    engines: list[InProcessEngine] = []
+
+    def engine() -> InProcessEngine:
+        engines.append(InProcessEngine())
+        return engines[-1]
+
+    database = tmp_path / "out.db"
+    config = config_of(scene)
+    report = run(config, str(database), fresh=False, command="test", listener=Quiet(), engine=engine)
+    assert report.exit_code == 0
+    assert engines[0].started == ["reid", "match", "camera-worker-0"] and not engines[0].folder.exists()
+    assert_same(exported(database), exported(done))
 
 
 def test_ctrl_c_leaves_a_valid_database_and_the_next_run_completes_it(
