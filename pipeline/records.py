@@ -51,6 +51,11 @@ class StoredTracklet(msgspec.Struct, frozen=True):
         return self.end_ns if self.closed_ns is None else self.closed_ns
 
     @property
+    def whole_track(self) -> tuple[int, int]:
+        """Recording and track: what all parts of one presence share."""
+        return self.key.recording, self.key.track
+
+    @property
     def embeddings(self) -> tuple[Embedding, ...]:
         """One for each crop."""
         return tuple(crop.embedding for crop in self.crops)

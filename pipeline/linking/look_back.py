@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.linking.cluster import people
+from pipeline.linking.keep_numbers import keep_numbers
 from pipeline.linking.link_confidence import claims
 from pipeline.linking.match import Matcher
 from pipeline.linking.pausable_work import Steps, finished
@@ -194,10 +194,10 @@ class LookBack:
     def followed(self, said: Sequence[Sighting]) -> list[Sighting]:
         """New claims of parts that came after a look had begun: they go where their tracks go."""
         seen = {claim.tracklet for claim in said}
-        names = {track_of(self.recent[claim.tracklet]): claim.identity for claim in said}
-        later = [n for n, t in self.recent.items() if n not in seen and track_of(t) in names]
+        names = {self.recent[claim.tracklet].whole_track: claim.identity for claim in said}
+        later = [n for n, t in self.recent.items() if n not in seen and t.whole_track in names]
         return [
-            msgspec.structs.replace(self.said[n], identity=names[track_of(self.recent[n])]) for n in later
+            msgspec.structs.replace(self.said[n], identity=names[self.recent[n].whole_track]) for n in later
         ]
 
     def companions(self) -> dict[int, StoredTracklet]:
@@ -228,24 +228,17 @@ class LookBack:
         owners = {
             n: name for name, settled in self.settled.items() for n in settled.newest.values() if n in beside
         }
-        going_on = {n: self.tracks[track_of(t)] for n, t in self.recent.items() if track_of(t) in self.tracks}
+        going_on = {
+            n: self.tracks[t.whole_track] for n, t in self.recent.items() if t.whole_track in self.tracks
+        }
         return owners | going_on
 
     def named(self, groups: Sequence[Sequence[int]], fixed: Mapping[int, int]) -> dict[int, int]:
         """The identity of every tracklet: of its group's settled ones, else the one most of the group had."""
         before = {number: claim.identity for number, claim in self.said.items()} | dict(fixed)
-        shared = Counter((group, before[n]) for group, members in enumerate(groups) for n in members)
-        settled = {(group, fixed[n]) for group, members in enumerate(groups) for n in members if n in fixed}
-        names: dict[int, int] = {}
-        taken: set[int] = set()
-        for group, name in sorted(shared, key=lambda key: (key not in settled, -shared[key], key)):
-            if group not in names and name not in taken:
-                names[group] = name
-                taken.add(name)
-        for group in range(len(groups)):
-            if group not in names:
-                names[group] = self.matcher.new_identity()
-        return {number: names[group] for group, members in enumerate(groups) for number in members}
+        group_of = {number: group for group, members in enumerate(groups) for number in members}
+        names = keep_numbers(group_of, before, self.matcher.new_identity, settled=fixed)
+        return {number: names[group] for number, group in group_of.items()}
 
     def explained(self, claim: Sighting) -> Sighting:
         """The claim with what it was first."""
@@ -275,7 +268,7 @@ class LookBack:
             self.learn(tracklet, claim.identity)
             found[number] = with_evidence(claim, provisional=None)
         if numbers:
-            going_on = {track_of(tracklet) for tracklet in self.recent.values()}
+            going_on = {tracklet.whole_track for tracklet in self.recent.values()}
             self.tracks = {track: name for track, name in self.tracks.items() if track in going_on}
         if len(self.settled) > self.site.settings.identities:
             self.settled = {n: one for n, one in self.settled.items() if n in self.matcher.known}
@@ -286,7 +279,7 @@ class LookBack:
         crops = self.matcher.crops(tracklet)
         look = mean_vector(crops) if crops else np.zeros(1)
         one = self.settled.setdefault(identity, Settled(np.zeros_like(look)))
-        self.tracks[track_of(tracklet)] = identity
+        self.tracks[tracklet.whole_track] = identity
         if not self.covered(tracklet, identity):
             if one.last is not None:
                 self.learn_walk(one.last, tracklet)
@@ -309,22 +302,14 @@ class LookBack:
     def learn_walk(self, a: StoredTracklet, b: StoredTracklet) -> None:
         """Remember how long an identity took from one tracklet to the next, where times can be compared."""
         at_once = a.camera == b.camera and b.start_ns < a.end_ns
-        if self.clock(a) == self.clock(b) and track_of(a) != track_of(b) and not at_once:
+        same_clock = self.site.clock_of(a) == self.site.clock_of(b)
+        if same_clock and a.whole_track != b.whole_track and not at_once:
             self.transit.learn((a.camera, b.camera), (b.start_ns - a.end_ns) / 1e9)
-
-    def clock(self, tracklet: StoredTracklet) -> int:
-        """Tracklets of one number have times that can be compared."""
-        return 0 if self.site.places[tracklet.key.recording].clock_known else tracklet.key.recording
 
 
 def next_look_ns(time_ns: int) -> int:
     """When the first look after a time is due."""
     return (time_ns // EVERY_NS + 1) * EVERY_NS
-
-
-def track_of(tracklet: StoredTracklet) -> Track:
-    """What its parts share."""
-    return tracklet.key.recording, tracklet.key.track
 
 
 def with_evidence(claim: Sighting, **more: Any) -> Sighting:

@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.config import MatcherConfig
 from pipeline.linking.site import Place
+from pipeline.linking.two_places_at_once import clock_slack_ns, exclusive, share_time
 from pipeline.messages import Embedding
 from pipeline.records import Sighting, SightingState, StoredTracklet
 
@@ -136,12 +137,13 @@ class Matcher:
         """
         self.settings, self.places, self.gallery = settings, places, gallery
         self.new_identity, self.part_ns, self.model = new_identity, part_ns, model
+        self.slack_ns = clock_slack_ns(settings)
         self.known: dict[int, Known] = {}
         self.tracks: dict[tuple[int, int], TrackState] = {}
 
     def update(self, probe: StoredTracklet) -> Sighting:
         """Whom one more tracklet shows; a later part of a track shows whom the first one did."""
-        track = self.tracks.get((probe.key.recording, probe.key.track))
+        track = self.tracks.get(probe.whole_track)
         sighting = self.begin(probe) if track is None else follow(track, probe.id)
         self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
         self.forget(probe.end_ns)
@@ -149,8 +151,8 @@ class Matcher:
 
     def restore(self, probe: StoredTracklet, sighting: Sighting) -> None:
         """Learn a tracklet that has been answered before."""
-        name = (probe.key.recording, probe.key.track)
-        self.tracks.setdefault(name, TrackState(sighting.identity, None)).identity = sighting.identity
+        track = self.tracks.setdefault(probe.whole_track, TrackState(sighting.identity, None))
+        track.identity = sighting.identity
         self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
         self.forget(probe.end_ns)
 
@@ -159,9 +161,8 @@ class Matcher:
         if self.known.pop(identity, None) is not None:
             self.gallery.remove(identity)
         for tracklet in tracklets:
-            name = (tracklet.key.recording, tracklet.key.track)
-            if name in self.tracks:
-                self.tracks[name] = TrackState(identity, None, self.tracks[name].end_ns)
+            if track := self.tracks.get(tracklet.whole_track):
+                self.tracks[tracklet.whole_track] = TrackState(identity, None, track.end_ns)
             self.learn(tracklet, identity, trusted=True)
 
     def forget(self, now_ns: int) -> None:
@@ -182,7 +183,7 @@ class Matcher:
         state = self.judge(candidates)
         identity = self.new_identity() if state == "new" else candidates[0].identity
         sighting = self.sighting(probe.id, identity, state, candidates)
-        self.tracks[probe.key.recording, probe.key.track] = TrackState(identity, sighting)
+        self.tracks[probe.whole_track] = TrackState(identity, sighting)
         return sighting
 
     def candidates(self, embeddings: Sequence[Embedding], stay: Presence) -> list[Candidate]:
@@ -198,14 +199,10 @@ class Matcher:
     def conflict(self, a: Presence, b: Presence) -> bool:
         """Whether one person cannot have made both presences."""
         if a.recording == b.recording:
-            return a.start_ns <= b.end_ns and b.start_ns <= a.end_ns
-        here, there = self.places[a.recording], self.places[b.recording]
-        if not (here.clock_known and there.clock_known):
+            return share_time(a.start_ns, a.end_ns, b.start_ns, b.end_ns)
+        if not share_time(a.start_ns, a.end_ns, b.start_ns, b.end_ns, self.slack_ns):
             return False
-        if there.camera in here.overlaps or here.camera in there.overlaps:
-            return False
-        slack_ns = round(self.settings.clock_tolerance_s * 1e9)
-        return a.start_ns + slack_ns < b.end_ns and b.start_ns + slack_ns < a.end_ns
+        return exclusive(self.places[a.recording], self.places[b.recording])
 
     def crops(self, probe: StoredTracklet) -> tuple[Embedding, ...]:
         """The tracklet's embeddings, where they are of the model that is compared."""
@@ -233,10 +230,9 @@ class Matcher:
 
     def learn(self, probe: StoredTracklet, identity: int, *, trusted: bool) -> None:
         """Remember that the identity was there and, where the link is `trusted`, what it looked like."""
-        known, name = self.known.setdefault(identity, Known()), (probe.key.recording, probe.key.track)
-        if name in self.tracks:
-            self.tracks[name].end_ns = max(self.tracks[name].end_ns, probe.end_ns)
-        known.add(self.presence(probe))
+        if track := self.tracks.get(probe.whole_track):
+            track.end_ns = max(track.end_ns, probe.end_ns)
+        self.known.setdefault(identity, Known()).add(self.presence(probe))
         if trusted and self.crops(probe):
             self.gallery.append(identity, self.crops(probe))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -13,14 +14,13 @@ from pipeline.config import MatcherConfig
 from pipeline.errors import MendableError
 from pipeline.linking.cluster import Evidence, people, walked
 from pipeline.linking.enforce_corrections import enforced
+from pipeline.linking.keep_numbers import keep_numbers
 from pipeline.linking.link_confidence import claims
-from pipeline.linking.relink import renumbered
 from pipeline.linking.same_person_evidence import gather
 from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
-from pipeline.records import Sighting
 from pipeline.store.database import Store
-from pipeline.store.identity_claims import add_version, identities_of_tracklets
+from pipeline.store.identity_claims import add_version, identities_of_tracklets, new_identity
 from pipeline.store.models import newest_model
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version
@@ -80,8 +80,7 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
     labels = enforced(labels, site.said, lambda: next(numbers))
     current = current_version(store)
     before = identities_of_tracklets(store, current) if current is not None else {}
-    drafts = [Sighting(tracklet, label, "new") for tracklet, label in labels.items()]
-    names = renumbered(drafts, before, store)
+    names = keep_numbers(labels, before, partial(new_identity, store))
     after = {tracklet: names[label] for tracklet, label in labels.items()}
     sightings = claims(tracklets, after, found.walks, settings)
     version = add_version(store, "recluster", note, sightings)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from itertools import count
 
 import msgspec
 
 from pipeline.config import Config
 from pipeline.linking.enforce_corrections import enforced
+from pipeline.linking.keep_numbers import keep_numbers
 from pipeline.linking.open_matcher import open_matcher
 from pipeline.records import Sighting
 from pipeline.store.corrections import constraints
@@ -46,21 +47,9 @@ def relink(store: Store, config: Config) -> int | None:
         tracklet: msgspec.structs.replace(s, identity=said[tracklet]) for tracklet, s in sightings.items()
     }
     before = identities_of_tracklets(store, current)
-    names = renumbered(list(sightings.values()), before, store)
+    names = keep_numbers(said, before, partial(new_identity, store))
     note = "recordings were read out of their order"
     return add_version(store, "relink", note, [named(sighting, names) for sighting in sightings.values()])
-
-
-def renumbered(sightings: Sequence[Sighting], before: Mapping[int, int], store: Store) -> dict[int, int]:
-    """For each new identity the old one's number it shares most tracklets with, or a fresh number."""
-    shared = Counter((s.identity, before[s.tracklet]) for s in sightings if s.tracklet in before)
-    names: dict[int, int] = {}
-    for (new, old), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
-        if new not in names and old not in names.values():
-            names[new] = old
-    for identity in sorted({s.identity for s in sightings} - set(names)):
-        names[identity] = new_identity(store)
-    return names
 
 
 def named(sighting: Sighting, names: Mapping[int, int]) -> Sighting:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pipeline.constraints import Pair, ordered
 from pipeline.linking.cluster import Evidence
 from pipeline.linking.double_boxes import Doubles, one_body
-from pipeline.linking.site import Place, Site
+from pipeline.linking.site import Site
+from pipeline.linking.two_places_at_once import clock_slack_ns, exclusive, share_time
 from pipeline.records import StoredTracklet
 from reid.sets.affinity import FprPairs, Looks, computed_ahead, log_odds
 
@@ -57,7 +58,7 @@ def gather(
         start_s=np.array([t.start_ns for t in tracklets]) / 1e9,
         end_s=np.array([t.end_ns for t in tracklets]) / 1e9,
         cameras=[t.camera for t in tracklets],
-        clocks=[0 if site.places[t.key.recording].clock_known else t.key.recording for t in tracklets],
+        clocks=[site.clock_of(t) for t in tracklets],
         others=others,
         crops=[len(t.crops) if t.model == site.model else 0 for t in tracklets],
     )
@@ -114,8 +115,8 @@ def conflicts(tracklets: Sequence[StoredTracklet], site: Site, complete_ns: int 
     start = np.array([t.start_ns for t in tracklets], np.int64)
     end = np.array([t.end_ns for t in tracklets], np.int64)
     recording = np.array([t.key.recording for t in tracklets], np.int64)
-    slack = round(site.settings.clock_tolerance_s * 1e9)
-    meanwhile = (start[:, None] + slack < end) & (start + slack < end[:, None])
+    slack_ns = clock_slack_ns(site.settings)
+    meanwhile = share_time(start[:, None], end[:, None], start, end, slack_ns)
     numbers = np.unique(recording)
     where = site.places
     apart = np.array([[exclusive(where[a], where[b]) for b in numbers] for a in numbers], np.bool_)
@@ -131,7 +132,7 @@ def at_once(tracklets: Sequence[StoredTracklet]) -> NDArray[np.bool_]:
     start = np.array([t.start_ns for t in tracklets], np.int64)
     end = np.array([t.end_ns for t in tracklets], np.int64)
     recording = np.array([t.key.recording for t in tracklets], np.int64)
-    meanwhile = (start[:, None] <= end) & (start <= end[:, None])
+    meanwhile = share_time(start[:, None], end[:, None], start, end)
     return np.asarray(meanwhile & (recording[:, None] == recording) & ~same_track(tracklets))
 
 
@@ -151,7 +152,7 @@ def doubled(
     """(T, T) which of the pairs that are at once may be one body; decided for whole tracks."""
     rows = pairs_at(tracklets, twice)
     met = doubles.meetings(list(rows))
-    names = [(t.key.recording, t.key.track) for t in tracklets]
+    names = [t.whole_track for t in tracklets]
     tracks: defaultdict[tuple[tuple[int, int], ...], list[Pair]] = defaultdict(list)
     for pair, (a, b) in rows.items():
         tracks[tuple(sorted((names[a], names[b])))].append(pair)
@@ -164,16 +165,9 @@ def doubled(
     return found
 
 
-def exclusive(a: Place, b: Place) -> bool:
-    """Whether nobody is seen by both at once."""
-    if not (a.clock_known and b.clock_known):
-        return False
-    return b.camera not in a.overlaps and a.camera not in b.overlaps
-
-
 def same_track(tracklets: Sequence[StoredTracklet]) -> NDArray[np.bool_]:
     """(T, T) whether two are parts of one track."""
-    names = [(t.key.recording, t.key.track) for t in tracklets]
+    names = [t.whole_track for t in tracklets]
     numbers = {name: number for number, name in enumerate(sorted(set(names)))}
     track = np.array([numbers[name] for name in names], np.int64)
     return np.asarray(track[:, None] == track)
@@ -184,7 +178,7 @@ def joined(tracklets: Sequence[StoredTracklet], must: Sequence[tuple[int, int]])
     group_of: dict[int, set[int]] = {}
     tracks: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for row, t in enumerate(tracklets):
-        tracks[t.key.recording, t.key.track].append(row)
+        tracks[t.whole_track].append(row)
     for a, b in [*chained(tracks.values()), *must]:
         merged = group_of.get(a, {a}) | group_of.get(b, {b})
         group_of.update(dict.fromkeys(merged, merged))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pipeline.config import MatcherConfig
 from pipeline.constraints import Constraints
 from pipeline.linking.double_boxes import Doubles, nowhere
+from pipeline.records import StoredTracklet
 from reid.sets.affinity import PairCalibration
 
 
@@ -34,3 +35,8 @@ class Site:
     model: str
     """Whose embeddings are compared; a tracklet embedded by another one looks like nobody."""
     doubles: Doubles = field(default_factory=lambda: Doubles(nowhere))
+
+    def clock_of(self, tracklet: StoredTracklet) -> int:
+        """A number that tracklets share whose times can be compared: 0, or a recording without a clock."""
+        recording = tracklet.key.recording
+        return 0 if self.places[recording].clock_known else recording
