@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
@@ -96,6 +97,19 @@ def test_every_command_that_is_shown_can_be_typed(page: str) -> None:
             parse(line)
         except WrongUsage as error:
             pytest.fail(f"{page}: {line}: {error}")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("docs/lab/")])
+def test_what_is_imported_in_an_example_is_there(page: str) -> None:
+    for code in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
+        lines = [line for line in ast.parse(code).body if isinstance(line, ast.Import | ast.ImportFrom)]
+        exec(compile(ast.Module(lines, []), page, "exec"), {})
+
+
+def test_the_index_names_every_page() -> None:
+    named = {(ROOT / "docs" / link).resolve() for link in links("docs/README.md")}
+    pages = {ROOT / page for page in tracked("docs/*.md", "docs/**/*.md")} - {ROOT / "docs/README.md"}
+    assert pages <= named
 
 
 @pytest.mark.parametrize("page", FOR_USERS)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from tests.test_docs import commands, tracked
 from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[1]
@@ -25,14 +31,50 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return result
 
 
-def test_the_demo_finds_most_journeys_and_links_nobody_wrongly(tmp_path: Path) -> None:
-    printed = command("demo", "--out", tmp_path).stdout
-    ours, control = json.loads((tmp_path / "demo.json").read_text())
-    assert "Truth against found" in printed and (tmp_path / "demo.png").stat().st_size > 100_000
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo has run as the guide has it, with a picture of one person."""
+    folder = tmp_path_factory.mktemp("guide")
+    printed = command("demo", "--out", folder / "out/demo").stdout
+    (folder / "printed.txt").write_text(printed)
+    video = cv2.VideoCapture(str(folder / "out/demo/scene/aisle.mp4"))
+    video.set(cv2.CAP_PROP_POS_MSEC, 12_800)
+    assert cv2.imwrite(str(folder / "person.png"), video.read()[1])
+    return folder
+
+
+def test_the_demo_finds_most_journeys_and_links_nobody_wrongly(scene: Path) -> None:
+    made = scene / "out/demo"
+    ours, control = json.loads((made / "demo.json").read_text())
+    assert "Truth against found" in (scene / "printed.txt").read_text()
+    assert (made / "demo.png").stat().st_size > 100_000
     assert ours["links_right"] >= 0.95 * ours["links_said"] > 0
     assert ours["links_right"] >= 0.6 * ours["links_true"]
     assert ours["merges"] == 0 and ours["whole_journeys"] >= 4
     assert ours["idf1"] > control["idf1"] + 0.1
+
+
+@pytest.mark.parametrize("page", ["README.md", *tracked("docs/guide/*.md")])
+def test_what_a_page_shows_on_the_demo_works(page: str, scene: Path, tmp_path: Path) -> None:
+    """Every command that asks the demo's database, and every line of Python, in the order of the page.
+
+    Not those that name a tracklet: its number is that of its arrival, which may be another one in every run.
+    """
+    folder = tmp_path / "copy"
+    shutil.copytree(scene, folder)
+    (folder / "weights").symlink_to(ROOT / "weights")
+    for line in commands(page):
+        if "--db out/demo/demo.db" in line and not re.search(r" t\d", line):
+            typed = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'run_pipeline.py'))} {line}"
+            run_in(folder, ["sh", "-c", typed])
+    for code in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
+        run_in(folder, [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"])
+
+
+def run_in(folder: Path, words: list[str]) -> None:
+    """Run what somebody typed; it must end well."""
+    result = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert result.returncode == 0 and "Traceback" not in result.stderr, (words, result.stderr)
 
 
 def read_mot(path: Path) -> dict[int, list[tuple[int, NDArray[np.float64]]]]:

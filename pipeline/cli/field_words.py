@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 
 import msgspec
 
+from pipeline.config import Name
 from pipeline.config_words import WORDS, plain
 
 NO_DEFAULT = object()
+NAME_PATTERN = get_args(Name)[1].pattern
 BOUNDS = {
     **{"gt": "above", "ge": "from", "le": "to", "multiple_of": "in steps of"},
     **{"min": "from", "max": "to"},
@@ -132,7 +134,7 @@ def list_text(inside: tuple[Any, ...], words: Mapping[str, str]) -> str:
 
 def limited(text: str, limits: Any) -> str:
     """A type with what msgspec's or typer's limits add to it."""
-    if getattr(limits, "pattern", None):
+    if getattr(limits, "pattern", None) == NAME_PATTERN:
         return "a name"
     bounds = ((word, getattr(limits, key, None)) for key, word in BOUNDS.items())
     return " ".join([text, *(f"{word} {bound:g}" for word, bound in bounds if bound is not None)])

@@ -12,6 +12,7 @@ import typer
 from msgspec import Meta
 
 from pipeline.cli.field_words import NO_DEFAULT, about, fields, kind_text, records_in
+from pipeline.config import Name
 
 
 class Inner(msgspec.Struct):
@@ -51,7 +52,8 @@ class Row(NamedTuple):
         (tuple[float, float], "2 values, each a number"),
         (dict[str, int], "an object with a whole number for each name"),
         (datetime, "a date and time with its UTC offset"),
-        (Annotated[str, Meta(pattern="^x$")], "a name"),
+        (Name, "a name"),
+        (Annotated[str, Meta(pattern="^x$")], "text"),
     ],
 )
 def test_a_type_is_said_in_words(kind: Any, words: str) -> None:
