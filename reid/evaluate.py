@@ -144,7 +144,7 @@ def main(
         str,
         typer.Option(
             help="market1501, cuhk03_np, partial_reid, partial_ilids, occluded_reid, folder, "
-            "several joined with '+', or heldout."
+            "several joined with '+'; or heldout or foreign."
         ),
     ],
     root: Annotated[

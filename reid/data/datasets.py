@@ -22,6 +22,8 @@ __all__ = [
 FOLDER = "folder:"
 HELDOUT_LIST = Path("configs/reid/heldout.txt")
 """People kept out of every training, from the repository's root."""
+FOREIGN_SITE = "cuhk01"
+"""The site that choices are made on because no network of ours has seen it."""
 
 
 def load_dataset(data: Path, name: str) -> list[Sample]:
@@ -66,10 +68,24 @@ def load_training(data: Path, names: Iterable[str], heldout: frozenset[str]) -> 
     """
     samples: list[Sample] = []
     for name in names:
-        if not (name.endswith("/train") or name.startswith(FOLDER)):
-            raise DatasetRefused(f"{name}: never trained on, it is for testing")
+        check_trained(name)
         samples += load_dataset(data, name)
     return [sample for sample in samples if sample.identity not in heldout]
+
+
+def check_trained(name: str) -> None:
+    """Refuse what is only for testing or for choosing by.
+
+    Raises:
+        DatasetRefused: with the reason.
+    """
+    if FOREIGN_SITE in name.lower():
+        raise DatasetRefused(
+            f"{name}: never trained on, it is the foreign site that choices are made on; "
+            "use cuhk03_pair1/train"
+        )
+    if not (name.endswith("/train") or name.startswith(FOLDER)):
+        raise DatasetRefused(f"{name}: never trained on, it is for testing")
 
 
 def load_heldout(data: Path, heldout: frozenset[str]) -> list[Sample]:

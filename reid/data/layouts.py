@@ -18,6 +18,8 @@ MARKET_FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "b
 MARKET_NAME = re.compile(r"(-?\d+)_c(\d+)")
 CON_REID_FOLDERS = {"train": ("bounding_box_train",), "test": ("query", "bounding_box_test")}
 CUHK03_NAME = re.compile(r"(\d+)_(\d+)")
+CUHK01_COUNT = 3_884
+"""971 people, two cameras, two crops each."""
 CUHK03_VIEWS = 5
 """Images 00-04 of a person come from one camera, 05-09 from the other."""
 CUHK03_NP_COUNTS = {"train": 7_365, "query": 1_400, "gallery": 5_332}
@@ -82,6 +84,19 @@ def load_cuhk03_pair1(data: Path, split: str) -> list[Sample]:
         if folder.rpartition("/")[2] == split:
             sample = named(f"cuhk03_pair1/{split}", base, raw, CUHK03_NAME)
             samples.append(replace(sample, camera=sample.camera // CUHK03_VIEWS + 1))
+    return samples
+
+
+def load_cuhk01(data: Path, split: str) -> list[Sample]:
+    """CUHK01, `test` alone: a site that nothing is ever trained on; files `PERSON_CAMERA_K.jpg`.
+
+    Raises:
+        DatasetMissing, DatasetChanged, DatasetRefused: see `reid.data.datasets.load_dataset`.
+    """
+    check_split("cuhk01", split, ("test",))
+    archive = data / "reid_extra" / "cuhk01.tar.gz"
+    samples = [named("cuhk01/test", file, raw, CUHK03_NAME) for file, raw in read_archive(archive)]
+    check_count(archive, samples, CUHK01_COUNT)
     return samples
 
 
@@ -224,6 +239,7 @@ LOADERS: dict[str, Callable[[Path, str], list[Sample]]] = {
     "partial_reid": load_partial_reid,
     "partial_ilids": load_partial_ilids,
     "occluded_reid": load_occluded_reid,
+    "cuhk01": load_cuhk01,
     "cuhk03_pair1": load_cuhk03_pair1,
     "con_reid": load_con_reid,
 }

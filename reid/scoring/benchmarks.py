@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.data.augment import person_patch, texture_patch
-from reid.data.datasets import check_known, load_dataset, load_folder, load_heldout
+from reid.data.datasets import FOREIGN_SITE, check_known, load_dataset, load_folder, load_heldout
 from reid.data.samples import DatasetChanged, DatasetMissing, DatasetRefused, Sample
 from reid.scoring.rank import Ranking, rank
 
@@ -21,9 +21,13 @@ HELDOUT = "heldout"
 HELDOUT_SHARES = (0.0, 0.25, 0.5, 0.75)
 HELDOUT_GALLERY = 4
 """Gallery crops for each held-out person and camera; the query is one more."""
+FOREIGN = "foreign"
 FOLDER = "folder"
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 TESTED = ("market1501", "cuhk03_np", "partial_reid", "partial_ilids", "occluded_reid")
+ALONE = (HELDOUT, FOREIGN)
+"""What choices are made on: a benchmark for each of HELDOUT_SHARES."""
+KNOWN = ", ".join((*TESTED, FOLDER, *ALONE))
 
 
 class Queries(StrEnum):
@@ -45,10 +49,11 @@ class Benchmark:
 
 
 def benchmarks_of(name: str, root: Path, queries: Queries, people: frozenset[str]) -> list[Benchmark]:
-    """What `--dataset NAME` stands for; `heldout` is one benchmark for each share covered, the same gallery.
+    """What `--dataset NAME` stands for; `heldout` and `foreign` are one for each share covered.
 
     Args:
-        name: one of TESTED, `folder` (root itself), `folder:PATH`, several joined with `+`, or `heldout`.
+        name: one of TESTED, `folder` (root itself), `folder:PATH`, several joined with `+`; or `heldout` or
+            `foreign`, alone.
         root: the folder that holds the data sets.
         queries: for partial_reid.
         people: identities kept out of training, for `heldout`.
@@ -58,6 +63,9 @@ def benchmarks_of(name: str, root: Path, queries: Queries, people: frozenset[str
     """
     if name == HELDOUT:
         return [heldout(root, people, share) for share in HELDOUT_SHARES]
+    if name == FOREIGN:
+        whole = load_dataset(root, f"{FOREIGN_SITE}/test")
+        return [foreign(whole, share) for share in HELDOUT_SHARES]
     parts = [part for part in name.split("+") if part]
     for part in parts:
         check_tested(part)
@@ -68,16 +76,14 @@ def check_tested(name: str) -> None:
     """Refuse, before anything is read, what has no queries and gallery.
 
     Raises:
-        DatasetRefused: withdrawn, unknown, for training only, or `heldout` joined with something.
+        DatasetRefused: withdrawn, unknown, for training only, or one of ALONE joined with something.
     """
     if name in TESTED or name == FOLDER or name.startswith(f"{FOLDER}:"):
         return
-    if name == HELDOUT:
-        raise DatasetRefused("heldout stands alone: it cannot be joined with another data set")
+    if name in ALONE:
+        raise DatasetRefused(f"{name} stands alone: it cannot be joined with another data set")
     check_known(name)
-    raise DatasetRefused(
-        f"{name} has no queries and gallery (known: {', '.join(TESTED)}, {FOLDER}, {HELDOUT})"
-    )
+    raise DatasetRefused(f"{name} has no queries and gallery (known: {KNOWN})")
 
 
 def benchmark_of(name: str, root: Path, queries: Queries) -> Benchmark:
@@ -120,7 +126,7 @@ def joined(parts: Sequence[Benchmark]) -> Benchmark:
         DatasetRefused: there are none.
     """
     if not parts:
-        raise DatasetRefused(f"no data set named (known: {', '.join(TESTED)}, {FOLDER}, {HELDOUT})")
+        raise DatasetRefused(f"no data set named (known: {KNOWN})")
     if len(parts) == 1:
         return parts[0]
     queries: list[Sample] = []
@@ -159,10 +165,24 @@ def heldout(data: Path, people: frozenset[str], share: float) -> Benchmark:
     groups = by_person_and_camera(samples)
     queries = [group[0] for group in groups if len(group) > 1]
     gallery = [sample for group in groups for sample in group[min(1, len(group) - 1) :][:HELDOUT_GALLERY]]
+    return Benchmark(HELDOUT, covered_queries(queries, share), gallery, share)
+
+
+def foreign(samples: Sequence[Sample], share: float) -> Benchmark:
+    """A site never trained on: each person's first crop in each camera asks, `share` of it covered.
+
+    The gallery is every crop, uncovered; a query's own camera does not count, so it never finds itself.
+    """
+    groups = by_person_and_camera(samples)
+    queries = covered_queries([group[0] for group in groups], share)
+    return Benchmark(FOREIGN, queries, [sample for group in groups for sample in group], share)
+
+
+def covered_queries(queries: list[Sample], share: float) -> list[Sample]:
+    """The queries with a piece of another query over `share` of each; the same for the same share."""
     rng = np.random.default_rng(round(100 * share))
     others = [queries[(i + 1 + rng.integers(len(queries) - 1)) % len(queries)] for i in range(len(queries))]
-    covered = [cover(query, other, share, rng) for query, other in zip(queries, others, strict=True)]
-    return Benchmark(HELDOUT, covered, gallery, share)
+    return [cover(query, other, share, rng) for query, other in zip(queries, others, strict=True)]
 
 
 def cover(sample: Sample, other: Sample, share: float, rng: np.random.Generator) -> Sample:

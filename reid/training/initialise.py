@@ -16,6 +16,7 @@ from reid.network.model import ForeignHead, FPRNet, PositionPool, pyramid, pyram
 from reid.network.openvino_weights import InitialWeightsMismatch as InitialWeightsMismatch
 from reid.network.openvino_weights import initialise_from_openvino
 from reid.network.resnet import ResNet50
+from reid.network.weights import FORMAT, WeightsError, differences, load_weights, read_metadata
 from reid.training.batches import Batch, Batches
 from reid.training.checkpoints import CHECKPOINT
 from reid.training.recipe import Recipe
@@ -46,6 +47,9 @@ def begin(recipe: Recipe, batches: Batches, shared: Path) -> Trainee:
     if recipe.begin and Path(recipe.begin).name == CHECKPOINT:
         go_on(trainee, recipe, found(recipe.begin, shared))
         return trainee
+    if recipe.begin and is_ours(found(recipe.begin, shared)):
+        begin_as_ours(trainee, batches, found(recipe.begin, shared))
+        return trainee
     if recipe.begin and isinstance(trainee.net, FPRNet):
         initialise(trainee.net, found(recipe.begin, shared))
     if recipe.begin and recipe.begin == recipe.teacher and batches.cache is not None:
@@ -58,6 +62,47 @@ def found(begin: str, shared: Path) -> Path:
     """The file of a recipe's `begin`: below the shared folder, or as it stands."""
     below, given = shared / begin, Path(begin)
     return given if given.is_file() and not below.is_file() else below
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file holds a whole network of ours, heads included."""
+    try:
+        return path.suffix == ".safetensors" and read_metadata(path).get("format") == FORMAT
+    except WeightsError:
+        return False
+
+
+def begin_as_ours(trainee: Trainee, batches: Batches, path: Path) -> None:
+    """Begin as weights of ours ended; only who the people are is new, and begins as what the network says.
+
+    Raises:
+        InitialWeightsMismatch: of another network.
+    """
+    try:
+        ours = load_weights(path)
+    except WeightsError as error:
+        raise InitialWeightsMismatch(str(error)) from error
+    differing = differences(ours.state_dict(), trainee.net.state_dict())
+    if type(ours) is not type(trainee.net) or differing:
+        raise InitialWeightsMismatch(
+            f"{path}: another network than the recipe's: {(differing or ['kind'])[0]}"
+        )
+    trainee.net.load_state_dict(ours.state_dict())
+    begin_classifier(trainee, *known_people(ours, batches))
+
+
+@torch.no_grad()
+def known_people(
+    net: FPRNet | ForeignHead, batches: Batches
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """(S, D) vectors of training crops and their (S,) people: the teacher's, if any, else ours."""
+    cache = batches.cache
+    if cache is not None and cache.embeddings.shape[1] == net.pooled_channels:
+        return cache.embeddings, batches.people
+    steps = -(-batches.people_count // batches.recipe.people)  # about one batch for everybody
+    drawn = [batches[step] for step in range(steps)]
+    vectors = [net(*batch.inputs).pooled.numpy() for batch in drawn]
+    return np.concatenate(vectors), np.concatenate([batch.people.numpy() for batch in drawn])
 
 
 def initialise(net: FPRNet, path: Path) -> None:

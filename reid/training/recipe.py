@@ -97,7 +97,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: ModelSpec = ModelSpec()
     begin: str | None = None
     """File (below SHARED_DATA, or as it stands) that the backbone begins as:
-    person-reidentification-retail-0277.xml, or torchvision's keys in .npz, .safetensors or .pth. The
+    person-reidentification-retail-0277.xml, or torchvision's keys in .npz, .safetensors or .pth. Weights
+    of ours (.safetensors): heads too, only who the people are is new. The
     checkpoint.pt of an earlier run, perhaps of a coarser box: everything begins as that ended.
     None: at random."""
     teacher: str | None = None

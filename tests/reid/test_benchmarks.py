@@ -17,6 +17,7 @@ from reid.scoring.benchmarks import (
     by_person_and_camera,
     cover,
     folder_benchmark,
+    foreign,
     heldout,
     joined,
     limited,
@@ -80,6 +81,7 @@ def test_a_folder_is_the_root_itself_or_named(tmp_path: Path) -> None:
         ("market1501+DukeMTMC-reID", "withdrawn"),
         ("occluded_duke", "withdrawn"),
         ("msmt17", "known: con_reid"),
+        ("foreign+market1501", "stands alone"),
         ("con_reid", "no queries and gallery"),
         ("heldout+market1501", "stands alone"),
         ("+", "no data set named"),
@@ -110,6 +112,16 @@ def test_groups_number_people_across_data_sets() -> None:
     groups = by_person_and_camera([one, other, picture(7, 1), picture(7, 2)])
     found = [(group[0].pid, group[0].camera, len(group)) for group in groups]
     assert found == [(0, 1, 2), (1, 1, 1), (0, 2, 1)]
+
+
+def test_on_a_foreign_site_each_camera_asks_with_a_persons_first_crop() -> None:
+    crops = [picture(person, camera) for person in range(3) for camera in (1, 2) for _ in range(2)]
+    whole, half = foreign(crops, 0.0), foreign(crops, 0.5)
+    assert [(s.pid, s.camera) for s in whole.queries] == [(p, c) for p in range(3) for c in (1, 2)]
+    assert (
+        [s.encoded for s in half.gallery] == [s.encoded for s in whole.gallery] == [s.encoded for s in crops]
+    )
+    assert all(a.encoded != b.encoded for a, b in zip(half.queries, whole.queries, strict=True))
 
 
 def test_held_out_people_of_whom_there_is_no_picture_are_told(tmp_path: Path) -> None:

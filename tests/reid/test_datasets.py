@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from reid.data.datasets import (
     DatasetChanged,
     DatasetMissing,
     DatasetRefused,
+    check_trained,
     load_dataset,
     load_folder,
     load_heldout,
@@ -100,7 +102,7 @@ def test_dukemtmc_is_refused_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_an_unknown_data_set_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(DatasetRefused, match="known: con_reid, cuhk03_np, cuhk03_pair1, market1501"):
+    with pytest.raises(DatasetRefused, match="known: con_reid, cuhk01, cuhk03_np, cuhk03_pair1, market1501"):
         load_dataset(tmp_path, "msmt17/train")
 
 
@@ -108,6 +110,24 @@ def test_an_unknown_data_set_lists_the_known_ones(tmp_path: Path) -> None:
 def test_a_test_set_is_never_trained_on(tmp_path: Path, name: str) -> None:
     with pytest.raises(DatasetRefused, match="never trained on"):
         load_training(tmp_path, [name], frozenset())
+
+
+@pytest.mark.parametrize("name", ["cuhk01/train", "cuhk01/test", "folder:crops/CUHK01"])
+def test_the_foreign_site_is_never_trained_on(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetRefused, match="foreign site"):
+        load_training(tmp_path, [name], frozenset())
+
+
+def test_no_recipe_names_the_foreign_site() -> None:
+    for recipe in HELDOUT.parent.glob("*.yaml"):
+        for name in msgspec.yaml.decode(recipe.read_bytes())["data"]:
+            check_trained(name)
+
+
+def test_the_foreign_site_has_its_published_images() -> None:
+    samples = load_dataset(shared("reid_extra/cuhk01.tar.gz"), "cuhk01/test")
+    assert len({sample.identity for sample in samples}) == 971
+    assert {sample.camera for sample in samples} == {1, 2}
 
 
 def test_a_folder_of_your_own_is_read_by_its_file_names(tmp_path: Path) -> None:

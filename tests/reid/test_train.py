@@ -249,6 +249,30 @@ def test_a_finer_training_begins_as_a_coarser_one_ended(tmp_path: Path) -> None:
     assert rows[:4] == pytest.approx([0, 0.25 / 4, 0.75 / 4, 1.25 / 4]) and rows[-1] == pytest.approx(7 / 4)
 
 
+@pytest.mark.parametrize("teacher", [None, "a.xml"])
+def test_a_training_begins_as_weights_of_ours_and_tells_its_people_apart(
+    teacher: str | None, tmp_path: Path
+) -> None:
+    earlier = tiny_recipe(model=ModelSpec(name="earlier", width=0.5))
+    weights = run(tiny_batches(earlier, tmp_path), tmp_path)
+    changes = {} if teacher is None else {"teacher": teacher, "teacher_cache": "none"}
+    recipe = tiny_recipe(begin=str(weights), occlusion=0.0, augmentation="none", **changes)
+    batches = tiny_batches(recipe, tmp_path / "own")
+    trainee = begin(recipe, batches, NOWHERE)
+    for name, value in load_weights(weights).state_dict().items():
+        assert torch.equal(value, trainee.net.state_dict()[name])
+    if teacher is None:  # the teacher's answers of these tests are made up
+        named = trainee.train()(*batches[0].inputs).logits.argmax(1)
+        assert (named == batches[0].people).float().mean() > 0.6
+
+
+def test_a_training_does_not_begin_as_weights_of_another_network(tmp_path: Path) -> None:
+    earlier = tiny_recipe(model=ModelSpec(name="earlier", width=0.5, cell_channels=8))
+    recipe = tiny_recipe(begin=str(run(tiny_batches(earlier, tmp_path), tmp_path)))
+    with pytest.raises(InitialWeightsMismatch, match="not the recipe's network"):
+        begin(recipe, tiny_batches(recipe, tmp_path / "own"), NOWHERE)
+
+
 def test_no_training_begins_as_one_of_another_network_or_other_people(tmp_path: Path) -> None:
     coarse = tiny_recipe(model=ModelSpec(name="coarse", width=0.5, box=(128, 64)))
     run(tiny_batches(coarse, tmp_path), tmp_path)
