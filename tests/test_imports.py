@@ -30,8 +30,8 @@ ROOMS = {
     "hall": Room(
         "",
         """
-        boxes config config_words constraints credentials errors messages parents records reid_weights shipped_files
-        time_zones times urls
+        atomic_files boxes config config_words constraints credentials encoded_images errors messages parents
+        records reid_weights shipped_files time_zones times urls
         """,
         """
         boxes config_words records reid_weights

@@ -16,6 +16,7 @@ from pipeline.cameras.frames import SECOND_NS, Frame, Image, Repairs, Source, So
 from pipeline.cameras.name_times import NameTimes
 from pipeline.cameras.shapes import letterbox, true_size, upright
 from pipeline.config import CameraConfig
+from pipeline.encoded_images import decode_image
 from pipeline.time_zones import zone_named
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -148,11 +149,9 @@ def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
 def read_picture(path: Path) -> Image | None:
     """(H, W, 3) RGB with the file's own orientation applied; None where it cannot be decoded."""
     try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
+        return decode_image(path.read_bytes())
+    except OSError:
         return None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def folder_fingerprint(paths: Sequence[Path]) -> str:

@@ -6,18 +6,19 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.atomic_files import write_whole
 from pipeline.cameras.frames import Image
 from pipeline.config import CameraConfig, Config
 from pipeline.demo.colour import link_by_colour, with_histograms
-from pipeline.demo.picture import Result, draw_demo, figures, save_png
+from pipeline.demo.picture import Result, draw_demo, figures
 from pipeline.demo.scene import SECONDS, Scene, make_scene
 from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
+from pipeline.encoded_images import decode_image, encode_png
 from pipeline.linking.site_knowledge import places
 from pipeline.queries.people import crop_jpeg
 from pipeline.records import StoredTracklet
@@ -72,8 +73,8 @@ def run_demo(
     results = [Result(OURS, score(scene, tracklets, shows)), control]
     shown = {number: overlap.person for number, overlap in shows.items()}
     best = {tracklet.id: crops[tracklet.crops[0].id] for tracklet in stored if tracklet.crops}
-    (out / "demo.json").write_bytes(msgspec.json.format(msgspec.json.encode([summary(r) for r in results])))
-    save_png(out / "demo.png", draw_demo(scene, tracklets, best, shown, results))
+    write_whole(out / "demo.json", msgspec.json.format(msgspec.json.encode([summary(r) for r in results])))
+    write_whole(out / "demo.png", encode_png(draw_demo(scene, tracklets, best, shown, results)))
     console.print(people_table(results[0].score))
     console.print(results_table(results))
     spent = (
@@ -111,12 +112,9 @@ def demo_config(scene: Scene) -> Config:
 
 def read_crops(store: Store, tracklets: Sequence[StoredTracklet]) -> dict[int, Image]:
     """Every crop's picture, RGB, by number."""
-    return {crop.id: decoded(crop_jpeg(store, crop.id)) for tracklet in tracklets for crop in tracklet.crops}
-
-
-def decoded(jpeg: bytes) -> Image:
-    """The (H, W, 3) RGB picture in a JPEG of ours."""
-    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB), np.uint8)
+    encoded = {crop.id: crop_jpeg(store, crop.id) for tracklet in tracklets for crop in tracklet.crops}
+    decoded = {crop: decode_image(jpeg) for crop, jpeg in encoded.items()}
+    return {crop: image for crop, image in decoded.items() if image is not None}
 
 
 def found_tracklets(store: Store, stored: Sequence[StoredTracklet]) -> list[FoundTracklet]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.cameras.picture_folders import read_picture
 from pipeline.errors import MendableError
 
 Picture = NDArray[np.uint8]
@@ -81,10 +82,10 @@ def load_photograph(name: str) -> Picture:
     if spec is None or spec.origin is None:
         raise PhotographError("the demo's people come from the ultralytics package: pip install ultralytics")
     path = Path(spec.origin).parent / "assets" / name
-    image = cv2.imread(str(path))
+    image = read_picture(path)
     if image is None:
         raise PhotographError(f"{path} is missing: reinstall ultralytics")
-    return np.asarray(image[..., ::-1], np.uint8)
+    return image
 
 
 def polygon(text: str) -> NDArray[np.int32]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -260,10 +259,3 @@ def figures(score: Score) -> tuple[str, ...]:
         f"{score.merges}",
         f"{score.identities}",
     )
-
-
-def save_png(path: Path, image: Image) -> None:
-    """Write a picture; it appears when it is complete."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-    part.replace(path)

@@ -9,11 +9,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from pipeline.atomic_files import replaced_folder
 from pipeline.boxes import first_in_frame
 from pipeline.errors import MendableError
 from pipeline.evaluate.found import Found, read_found
 from pipeline.evaluate.labels import Mask
-from pipeline.queries.export import ExportWriteError, replaced_folder
+from pipeline.queries.export import ExportWriteError
 from pipeline.store.audit import audit
 from pipeline.store.corrections import constraints, corrections
 from pipeline.store.database import Store

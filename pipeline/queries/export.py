@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy import select
 
+from pipeline.atomic_files import replaced_file, replaced_folder
 from pipeline.errors import MendableError
 from pipeline.queries.people import AnySelect, tracks
 from pipeline.store.audit import audit
@@ -232,34 +230,6 @@ def boxes_query(recording: int, version: int) -> AnySelect:
     query = query.join(SightingRow, SightingRow.tracklet == Tracklet.id)
     query = query.where(Tracklet.recording == recording, SightingRow.version == version)
     return query.order_by(Box.frame, SightingRow.identity, Box.confidence.desc(), Tracklet.track)
-
-
-@contextmanager
-def replaced_file(out: Path) -> Iterator[Path]:
-    """A file to write beside OUT, which takes OUT's place once it is complete."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part{os.getpid()}")
-    try:
-        yield part
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def replaced_folder(out: Path) -> Iterator[Path]:
-    """A folder to write beside OUT, which takes OUT's place, or whose files take their places in it."""
-    part = out.with_name(f".{out.name}.part{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
-        yield part
-        if out.exists() and any(out.iterdir()):
-            for file in part.iterdir():
-                file.replace(out / file.name)
-        else:
-            part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 WRITERS: dict[ExportFormat, Callable[[Store, Path, int], int]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.atomic_files import swapped_file
 from pipeline.errors import MendableError
 from pipeline.messages import CameraHealth
 from pipeline.running.workers.crop_shedding import LEFT_OUT
@@ -17,7 +18,6 @@ from pipeline.store.database import now_ns
 from pipeline.store.location import locate
 from pipeline.urls import redact
 
-FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 WRITE_NS = 1_000_000_000
 """The file is written at most this often."""
 DEAD_NS = 10 * WRITE_NS
@@ -92,10 +92,8 @@ class StatusBoard:
     def write(self) -> None:
         """Replace the file, so that a reader never sees half of one."""
         self.written_ns = self.clock()
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        with open(os.open(partial, FRESH, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(self.status()))
-        partial.replace(self.path)
+        with swapped_file(self.path) as part:
+            part.write_bytes(msgspec.json.encode(self.status()))
 
 
 def status_path(database: str) -> Path:

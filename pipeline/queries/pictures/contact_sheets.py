@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
+from pipeline.atomic_files import write_whole
 from pipeline.cameras.frames import Image
 from pipeline.config import utc
+from pipeline.encoded_images import decode_image, encode_jpeg
 from pipeline.errors import MendableError
 from pipeline.queries.people import Person, crop_jpeg
 from pipeline.queries.pictures.drawing import Portrait, colour_of, contact_sheet, when
@@ -18,7 +17,8 @@ from pipeline.store.database import Store
 
 SHEET_CROPS = 16
 """Crops of each camera on a sheet."""
-SHEET_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
+SHEET_QUALITY = 90
+"""Of its JPEG, 0..100."""
 
 
 class RenderError(MendableError):
@@ -60,12 +60,11 @@ def choose(crops: Sequence[SightedCrop], limit: int) -> list[SightedCrop]:
 
 def portrait(store: Store, crop: SightedCrop) -> Portrait | None:
     """A crop with its picture; None where that cannot be decoded."""
-    data = np.frombuffer(crop_jpeg(store, crop.crop), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    image = decode_image(crop_jpeg(store, crop.crop))
     if image is None:
         return None
     text = clock_text(crop) + ("  ?" if crop.ambiguous else "")
-    return Portrait(np.asarray(image, np.uint8), text, crop.ambiguous)
+    return Portrait(image, text, crop.ambiguous)
 
 
 def span(crops: Sequence[SightedCrop]) -> str:
@@ -91,12 +90,7 @@ def save_picture(path: Path, image: Image) -> None:
     Raises:
         RenderError: it cannot be written.
     """
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), SHEET_JPEG)
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.tobytes())
-        part.replace(path)
+        write_whole(path, encode_jpeg(image, SHEET_QUALITY))
     except OSError as error:
         raise RenderError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

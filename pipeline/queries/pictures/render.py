@@ -15,6 +15,7 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from pipeline.atomic_files import replaced_file
 from pipeline.cameras.frames import Image, Source
 from pipeline.cameras.recordings import SourceError, open_source, source_fingerprint
 from pipeline.queries.people import people as everybody
@@ -227,9 +228,11 @@ def video_writer(path: Path, source: Source, threads: int) -> Iterator[Callable[
     Raises:
         RenderError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        with av.open(f"file:{part}", "w", format="mp4", options={"movflags": "faststart"}) as container:
+        with (
+            replaced_file(path) as part,
+            av.open(f"file:{part}", "w", format="mp4", options={"movflags": "faststart"}) as container,
+        ):
             stream = container.add_stream("libx264", rate=round_rate(source.info.fps), options=dict(QUALITY))
             assert isinstance(stream, VideoStream)
             stream.width, stream.height = source.info.width + source.info.width % 2, source.info.height
@@ -248,11 +251,8 @@ def video_writer(path: Path, source: Source, threads: int) -> Iterator[Callable[
 
             yield write
             container.mux(stream.encode(None))
-        part.replace(path)
     except (FFmpegError, OSError) as error:
         raise RenderError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def round_rate(fps: float) -> Fraction:

@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import ReidConfig
+from pipeline.encoded_images import decode_image
 from pipeline.messages import (
     Embedding,
     Message,
@@ -156,7 +156,7 @@ def decode_jpeg(jpeg: bytes) -> NDArray[np.uint8]:
     Raises:
         ValueError: not a picture.
     """
-    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if bgr is None:
+    image = decode_image(jpeg)
+    if image is None:
         raise ValueError(f"not a picture ({len(jpeg)} bytes)")
-    return np.ascontiguousarray(bgr[:, :, ::-1])
+    return image

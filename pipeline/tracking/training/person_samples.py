@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.encoded_images import decode_image
 from pipeline.errors import MendableError
 from pipeline.tracking.letterbox import PADDING
 
@@ -38,10 +39,10 @@ class Sample:
 
     def image(self) -> NDArray[np.uint8]:
         """The (H, W, 3) RGB image."""
-        decoded = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+        decoded = decode_image(self.jpeg)
         if decoded is None:
             raise TrainingDataError(f"{self.name}: not a readable image")
-        return np.asarray(decoded, np.uint8)
+        return decoded
 
 
 @dataclass(frozen=True)

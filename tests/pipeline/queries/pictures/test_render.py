@@ -196,13 +196,14 @@ def test_a_video_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) ->
         def at(self, frame: int) -> Iterator[Label]:
             return iter(())
 
-    target = tmp_path / "missing" / "out.mp4"
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "out.mp4"
     with (
         open_source(clip(tmp_path / "door.mp4")) as source,
         pytest.raises(RenderError, match=r"out\.mp4: cannot be written"),
     ):
         render_camera(source, Nobody(), target, name="door", clock_known=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["door.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["door.mp4", "file"]
 
 
 def test_an_ambiguous_box_is_dashed_and_a_sure_one_is_not() -> None:
