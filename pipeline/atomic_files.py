@@ -65,6 +65,7 @@ def replaced_folder(out: Path) -> Iterator[Path]:
     """
     part = beside(out)
     part.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(part, ignore_errors=True)
     part.mkdir(OWNERS_FOLDER)
     try:
         yield part

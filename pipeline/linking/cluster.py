@@ -66,6 +66,8 @@ class Evidence:
         kept: list[int] = []
         last: dict[tuple[int, str], int] = {}
         for row in sorted(members, key=self.place.__getitem__):
+            # A second box on one body lies within the first one's time. Taken for a stay it would be a walk
+            # of negative length and one back.
             before = last.get((self.clocks[row], self.cameras[row]))
             if before is None or self.end_s[row] > self.end_s[before]:
                 kept.append(row)
@@ -160,6 +162,8 @@ class Clustering:
 
     def merge(self, i: int, j: int) -> None:
         """Put group j into group i."""
+        # Average linkage: what a third group has in common with the union is the weighted mean of what it has
+        # with either half (Lance and Williams 1967), so that no pair of tracklets is looked at again.
         share = self.sizes[j] / (self.sizes[i] + self.sizes[j])
         self.looks[i] += share * (self.looks[j] - self.looks[i])
         self.looks[:, i] = self.looks[i]
@@ -173,12 +177,16 @@ class Clustering:
 
     def weigh(self, i: int, others: NDArray[np.intp]) -> None:
         """Compute the bonds of group i with some others."""
+        # Times add TIME_LIMIT at most and absences nothing: who looks less alike cannot reach the threshold,
+        # and walks, which are most of the work, need not be known.
         worth = (self.looks[i, others] > self.threshold - TIME_LIMIT) & ~self.cannot[i, others]
         for j in others[worth].tolist():
             self.bonds[i, j] = self.bonds[j, i] = self.looks[i, j] + self.time(i, j)
 
     def time(self, i: int, j: int) -> float:
         """How much times speak for two groups being one person: the walks of both in one chain, or in two."""
+        # Not the walks between the two alone: where one person's stays lie between the other's, their union
+        # breaks up walks that either had, and those no longer speak for anything.
         both, mine, theirs = self.walks.chain(self.groups[i] + self.groups[j]), self.chains[i], self.chains[j]
         return self.walks.gain(
             both.log_odds - mine.log_odds - theirs.log_odds, both.absences - mine.absences - theirs.absences
@@ -198,6 +206,7 @@ def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
     """
     threshold = log_odds_of(probability)
     groups = Clustering(Walks(evidence, before), threshold).merge_all()
+    # A group without crops shows nobody for whom others could be mistaken.
     known = sum(not evidence.crops or any(evidence.crops[row] for row in group) for group in groups)
     transit = learnt(walked(evidence, groups), before)
     walks = Walks(evidence, transit, absence(known + evidence.others))

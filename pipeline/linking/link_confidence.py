@@ -97,6 +97,8 @@ class Way:
 
     def gain(self, row: int) -> float:
         """What times add to the log-odds of a tracklet being one of these."""
+        # Only the walks to and from the neighbours in time differ with and without this tracklet: the rest of
+        # a chain of hundreds would cancel.
         at = bisect_left(self.places, self.place[row])
         after = at + (self.members[at : at + 1] == [row])
         without = [*self.members[max(at - 1, 0) : at], *self.members[after : after + 1]]

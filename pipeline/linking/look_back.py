@@ -170,10 +170,14 @@ class LookBack:
 
     def answer(self, look: Look) -> Steps[dict[int, Sighting]]:
         """The claims that say something else than before, now that a look is to be answered."""
+        # What is left of the thinking: whoever feeds us went on with it between tracklets. A run that closes
+        # gives it up: it must end within seconds, and claims stay as they are.
         for _ in look.thinking:
             if not self.looks:
                 return {}
             yield
+        # Until the run ends nothing is settled while a look is open: its rows are all recent still.
+        # What came since is not among them: `followed` sends it where its track goes.
         fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
         evidence = gather(
             rows,
@@ -181,7 +185,10 @@ class LookBack:
             fixed=fixed,
             shown=look.shown,
             pairs=self.pairs,
+            # Who is known and not compared here could be whoever comes back all the same.
             others=len({name for name, one in self.settled.items() if one.newest} - set(fixed.values())),
+            # A track that was open when the look began shows only once its part is cut, a part's length
+            # later: of two boxes that met after this, one may be missing still.
             complete_ns=look.answer_ns - TAKES_NS - self.matcher.part_ns,
         )
         grouped = people(evidence, self.site.settings.link_probability, self.transit)
@@ -189,6 +196,7 @@ class LookBack:
         said = claims(rows, names, grouped.walks, self.site.settings, settled=settled)
         self.open = None
         found = self.take([*map(self.explained, said), *self.followed(said)], look.beside)
+        # The bound on memory waited for the look: its rows had to stay.
         return found | self.settle(list(self.recent)[: max(0, len(self.recent) - MOST_RECENT)])
 
     def followed(self, said: Sequence[Sighting]) -> list[Sighting]:
@@ -253,6 +261,8 @@ class LookBack:
         other = [claim for claim in said if claim.state != self.said[claim.tracklet].state]
         touched = {name for c in news for name in (c.identity, self.said[c.tracklet].identity)}
         self.said |= {claim.tracklet: claim for claim in said}
+        # A gallery cannot unlearn one tracklet: its means have swallowed the crops. Whoever won or lost one
+        # is learnt anew from the tracklets that stand for it and the recent ones.
         for name in sorted(touched):
             kept = self.settled[name].newest.values() if name in self.settled else ()
             mine = [n for n, claim in self.said.items() if claim.identity == name]

@@ -48,6 +48,7 @@ def gather(
     for a, b in site.said.cannot:
         if a in rows and b in rows:
             cannot[rows[a], rows[b]] = cannot[rows[b], rows[a]] = True
+    # -1: may be anybody. Two settled people stay two, however alike: their numbers are told already.
     owners = np.array([(fixed or {}).get(t.id, -1) for t in tracklets], np.int64)
     cannot |= (owners[:, None] != owners) & (owners[:, None] >= 0) & (owners >= 0)
     must += chained([np.flatnonzero(owners == owner).tolist() for owner in np.unique(owners[owners >= 0])])
@@ -122,6 +123,7 @@ def conflicts(tracklets: Sequence[StoredTracklet], site: Site, complete_ns: int 
     apart = np.array([[exclusive(where[a], where[b]) for b in numbers] for a in numbers], np.bool_)
     place = np.searchsorted(numbers, recording)
     elsewhere = meanwhile & apart.reshape(len(numbers), len(numbers))[place[:, None], place]
+    # Within a recording there is one clock, which needs no slack, and boxes, which tell two bodies from one.
     elsewhere &= recording[:, None] != recording
     twice = at_once(tracklets)
     return np.asarray(elsewhere | (twice & ~doubled(tracklets, twice, site.doubles, complete_ns)))
@@ -157,6 +159,8 @@ def doubled(
     for pair, (a, b) in rows.items():
         tracks[tuple(sorted((names[a], names[b])))].append(pair)
     found = np.zeros_like(twice)
+    # Parts are cut by the clock: one of them may share three frames with the other track, of which two happen
+    # to overlap. All that the two tracks share is asked at once.
     for pairs in tracks.values():
         seen = [one for one in map(met.__getitem__, pairs) if one]
         if seen and one_body(seen, complete_ns):

@@ -71,11 +71,14 @@ class Transit:
         links = len(gaps) + (TOLD_LINKS if told else 0.0)
         if not links:
             return 0.0
+        # The floor keeps a long gap from being proof: without it the broad density of an absence of ten
+        # minutes is next to nothing, and a time that was seen once would be some thousand times as likely.
         broad = exp(-max(gap_s, 0.0) / BROAD_S) / BROAD_S + 1e-4
         typical, spreads = self.kernels.get(hop) or self.kernels_of(hop)
         seen = float((np.exp(-np.square((gap_s - typical) / spreads) / 2) / (spreads * sqrt(2 * pi))).sum())
         said = TOLD_LINKS * bell(gap_s - told.typical_s, told.spread_s) if told else 0.0
         usual = (1 - SURPRISE) * (seen + said) / links + SURPRISE * broad
+        # Few links are chance: they count as far as they outnumber the prior, and none at all is log-odds 0.
         weight = links / (links + PRIOR_LINKS)
         return log((weight * usual + (1 - weight) * broad) / broad)
 

@@ -90,6 +90,8 @@ def purge(store: Store) -> None:
         with translated(store.location.name), autocommit.connect() as connection:
             connection.exec_driver_sql(f"VACUUM (FULL) {tables}")
         return
+    # VACUUM refuses to run within a transaction, which `begin_explicitly` would open. It rewrites the file;
+    # the pages from before lie in the write-ahead log until that is cut to nothing.
     plain = store.engine.execution_options(begin="")
     with translated(store.location.name), plain.connect() as connection:
         connection.exec_driver_sql("VACUUM")

@@ -39,6 +39,14 @@ def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_a_folder_that_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    beside(tmp_path / "mot").mkdir()
+    (beside(tmp_path / "mot") / "left.txt").touch()
+    with replaced_folder(tmp_path / "mot") as folder:
+        (folder / "gt.txt").touch()
+    assert os.listdir(tmp_path) == ["mot"] and os.listdir(tmp_path / "mot") == ["gt.txt"]
+
+
 def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "mine").write_bytes(b"mine")
     beside(tmp_path / "a.csv").symlink_to(tmp_path / "mine")

@@ -110,10 +110,16 @@ class LiveClock:
     def slew(self, latest_ns: int, passed_ns: int) -> None:
         """Move the applied offset towards the best estimate, slowly; the bounds hold at once."""
         target = self.trusted_ns
+        # So far no two frames lie on this stream's time, or it has no time stamps and is arrival itself:
+        # there is nothing that a step could tear apart.
         if self.offset_ns is None or len(self.stream_of) < 2:
             self.offset_ns = target
+        # A step would stretch or shrink the time between two frames: people would jump, and a presence would
+        # be cut elsewhere than in the recording of the same stream. So it creeps.
         most = SLEW * passed_ns
         self.offset_ns += max(-most, min(most, target - self.offset_ns))
+        # Outside the bounds a jump is the lesser evil: frames from the future outrun other cameras'
+        # watermarks, and those from long ago come after linking has gone past.
         self.offset_ns = max(latest_ns - LAG_NS, min(latest_ns + FUTURE_NS, self.offset_ns))
 
     def settle(self) -> None:
