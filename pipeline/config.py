@@ -67,6 +67,8 @@ class CameraConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Overrides `detector.fps` for this camera."""
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP brings its packets."""
+    poll_s: Annotated[float, Meta(ge=0.04, le=3600)] | None = None
+    """The address gives one picture at a time: it is fetched this often."""
     decode: Literal["auto", "cpu", "cuda", "qsv"] = "cpu"
     """What decodes a live stream; auto: CUDA where it works, else the CPU. cuda and qsv are untried."""
     tls_verify: bool = True
@@ -417,6 +419,10 @@ def check_cameras(cameras: tuple[CameraConfig, ...]) -> None:
         scheme = camera.source.partition("://")[0]
         if "://" in camera.source and scheme not in SCHEMES:
             raise ConfigError(f"cameras.{camera.name}.source: {scheme}:// is not one of {', '.join(SCHEMES)}")
+        if camera.poll_s is not None and (not camera.source.startswith("http") and not camera.url_env):
+            raise ConfigError(
+                f"cameras.{camera.name}.poll_s: is for an http:// or https:// address of a picture"
+            )
         if camera.roi is not None and len(camera.roi) < 3:
             raise ConfigError(f"cameras.{camera.name}.roi: a polygon needs at least 3 points")
 

@@ -42,7 +42,7 @@ ROOMS = {
         """
         check clip_source clips containers exif fields frames live/backoff live/capture
         live/capture_messages live/capture_process
-        live/clock live/connect_errors live/connection live/health live/reception live/ring live/session
+        live/clock live/connect_errors live/connection live/finite live/health live/reception live/ring live/session
         live/watchdog name_times photographs picture_folders recordings
         shapes source_clock starts video_file
         """,

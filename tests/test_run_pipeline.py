@@ -112,3 +112,11 @@ def test_who_does_not_say_yes_erases_nothing_and_is_told_so(tmp_path: Path, type
     assert answer.returncode == 1 and answer.stderr.endswith("nothing was erased\n")
     with open_store(database) as store:
         assert len(people(store)) == 3
+
+
+@pytest.mark.parametrize("command", [["check"], ["run", "--db", "out.db"]])
+def test_a_configuration_without_cameras_is_refused(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "site.yaml").write_text("timezone: Europe/Berlin\n")
+    answer = call(command[0], tmp_path / "site.yaml", *command[1:])
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1
+    assert "no cameras: list them under `cameras`" in answer.stderr

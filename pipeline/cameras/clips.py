@@ -112,7 +112,7 @@ def find(camera: CameraConfig) -> Found:
         return Found(pictures=tuple(sorted(set(heap.pictures), key=by_folder)), notes=tuple(notes))
     if heap.pictures:
         notes.append(f"left out, pictures beside clips: {some(heap.pictures)}")
-    clips, said = dated(sorted(set(heap.films), key=lambda film: by_folder(film[0])), camera)
+    clips, said = dated(sorted(set(heap.films), key=lambda film: str(film[0])), camera)
     return Found(clips=clips, notes=(*notes, *said))
 
 
@@ -180,7 +180,8 @@ def dated(films: Sequence[tuple[Path, int]], camera: CameraConfig) -> tuple[tupl
     found = [(path, size, names.of(path)) for path, size in films]
     undated = [path for path, _, time in found if time is None]
     if 2 * len(undated) > len(found):
-        return tuple(Clip(path, size) for path, size, _ in found), undated_words(undated, len(found), camera)
+        in_order = sorted(films, key=lambda film: by_folder(film[0]))
+        return tuple(Clip(path, size) for path, size in in_order), undated_words(undated, camera)
     notes = (
         [f"left out, no time in their names: {some(undated)}; `name_time:` says another form"]
         if undated
@@ -205,9 +206,9 @@ def name_times(camera: CameraConfig) -> NameTimes:
         raise SourceError(f"camera {camera.name}: name_time {camera.name_time!r}: {error}") from error
 
 
-def undated_words(undated: Sequence[Path], count: int, camera: CameraConfig) -> list[str]:
+def undated_words(undated: Sequence[Path], camera: CameraConfig) -> list[str]:
     """What to tell of clips whose names hold no times."""
-    if count == 1 and not camera.name_time:
+    if len(undated) == 1 and not camera.name_time:
         return []
     fit = f"`name_time` {camera.name_time!r} does not fit" if camera.name_time else "no times in the names"
     return [f"{fit} ({some(undated)}): read one after the other in the order of their names"]

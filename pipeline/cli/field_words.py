@@ -135,6 +135,6 @@ def list_text(inside: tuple[Any, ...], words: Mapping[str, str]) -> str:
 def limited(text: str, limits: Any) -> str:
     """A type with what msgspec's or typer's limits add to it."""
     if getattr(limits, "pattern", None) == NAME_PATTERN:
-        return "a name"
+        return "a name" if r"\w" in limits.pattern else text
     bounds = ((word, getattr(limits, key, None)) for key, word in BOUNDS.items())
     return " ".join([text, *(f"{word} {bound:g}" for word, bound in bounds if bound is not None)])

@@ -9,6 +9,7 @@ import pytest
 from pipeline.cameras.check import CameraCheck, check_cameras
 from pipeline.config import CameraConfig, Config, LiveConfig, WorkersConfig
 from pipeline.demo.scene import Scene
+from tests.pipeline.cameras.live.test_finite import Files, served
 from tests.pipeline.running.test_live_run import SMALL, known, running
 from tests.rtsp.mjpeg import MjpegServer
 from tests.rtsp.server import Login
@@ -60,3 +61,15 @@ def test_people_before_an_http_camera_are_known(scene: Scene, tmp_path: Path) ->
             run.until(lambda: known(run.database))
             code, said, _ = run.stop()
     assert code == 0 and "Traceback" not in said, said
+
+
+def test_a_film_at_an_address_ends_the_run_in_words_and_is_not_watched_for_ever(
+    clip: Path, tmp_path: Path
+) -> None:
+    with served(Files, clip.parent) as address:
+        camera = CameraConfig(name="door", source=f"{address}/cam.mp4")
+        config = Config(cameras=(camera,), detector=SMALL, workers=WorkersConfig(cameras=1, threads=1))
+        with running(config, tmp_path) as run:
+            _, said = run.process.communicate(timeout=240)
+    assert run.process.returncode == 1 and "Traceback" not in said, said
+    assert "door: this address holds a film" in said and known(run.database) == 0

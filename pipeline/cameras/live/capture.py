@@ -7,7 +7,7 @@ import socket
 import msgspec
 
 from pipeline.cameras.live.capture_messages import Connect, Finished, Link, LinkClosed, Lost
-from pipeline.cameras.live.connection import Connection, LostError
+from pipeline.cameras.live.connection import Connection, EndsError, LostError
 from pipeline.cameras.live.session import Session
 from pipeline.cameras.live.watchdog import Stillness
 from pipeline.config import CameraConfig, LiveConfig
@@ -54,4 +54,4 @@ def serve(work: CaptureJob, link: Link, order: Connect, stillness: Stillness) ->
             Session(connection, link, order, work.live, stillness).run()
         link.send(Finished())
     except (LostError, CredentialsError) as error:
-        link.send(Lost(redact(str(error), url)))
+        link.send(Lost(redact(str(error), url), final=isinstance(error, EndsError)))

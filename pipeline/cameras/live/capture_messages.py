@@ -89,6 +89,8 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
     """capture -> worker: no connection, and why; free of credentials."""
 
     reason: str
+    final: bool = False
+    """Another try would end the same: this is no live camera."""
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from pipeline.cameras.frames import Image
 from pipeline.cameras.live.connect_errors import WITH_TLS, in_words, why_unreachable
+from pipeline.cameras.live.finite import is_picture, what_ends
 from pipeline.cameras.shapes import ConversionError, Shaper
 from pipeline.config import DEVICES, SCHEMES, CameraConfig, LiveConfig
 
-__all__ = ["Connection", "LostError", "StreamPacket", "VideoFrame", "luma"]
+__all__ = ["Connection", "EndsError", "LostError", "StreamPacket", "VideoFrame", "luma"]
 
 StreamPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -56,6 +57,10 @@ class LostError(Exception):
     """There is no connection, or no longer; says why, and names no URL."""
 
 
+class EndsError(LostError):
+    """What is at the address ends by itself: it is no live camera."""
+
+
 class Connection:
     """An open camera. Iterating gives its packets as they arrive, until it is lost.
 
@@ -66,19 +71,31 @@ class Connection:
 
     Raises:
         LostError: it cannot be opened, or holds no video.
+        EndsError: it is a film or a picture.
     """
 
     def __init__(self, camera: CameraConfig, url: str, live: LiveConfig) -> None:
-        self.camera = camera
+        self.camera, self.url, self.live = camera, url, live
         self.is_file = "://" not in url and not url.startswith(DEVICES)
+        self.connect()
+        self.shaper = Shaper(camera, self.stream)
+
+    def connect(self) -> None:
+        """Open the stream; raises as the constructor does."""
         try:
-            self.container = open_stream(camera, url, live)
+            self.container = open_stream(self.camera, self.url, self.live)
         except (FFmpegError, OSError, ValueError) as error:
-            trust = trusted(camera) if url.startswith(WITH_TLS) else None
-            raise LostError(why_unreachable(url, error, timeout_s=live.connect_s, trust=trust)) from error
+            trust = trusted(self.camera) if self.url.startswith(WITH_TLS) else None
+            why = why_unreachable(self.url, error, timeout_s=self.live.connect_s, trust=trust)
+            raise LostError(why) from error
+        ends = what_ends(self.container) if self.url.startswith("http") else None
+        if self.camera.poll_s and not is_picture(self.container):
+            ends = "this address gives no single picture: leave out `poll_s`"
+        if ends and not (self.camera.poll_s and is_picture(self.container)):
+            self.container.close()
+            raise EndsError(ends)
         self.stream = first_video(self.container)
         self.stream.codec_context.thread_count = 1
-        self.shaper = Shaper(camera, self.stream)
 
     @property
     def codec(self) -> str:
@@ -88,6 +105,8 @@ class Connection:
     @property
     def fps(self) -> float:
         """As the stream claims; 0 where it does not."""
+        if self.camera.poll_s:
+            return 1 / self.camera.poll_s
         for rate in (self.stream.average_rate, self.stream.guessed_rate):
             if rate and RATES_HZ[0] <= rate <= RATES_HZ[1]:
                 return float(rate)
@@ -99,6 +118,8 @@ class Connection:
         Raises:
             LostError: a live stream failed or ended: its end is a loss.
         """
+        if self.camera.poll_s:
+            yield from self.polled(self.camera.poll_s)
         pace = Pace(self.stream.time_base or Fraction(1)) if self.is_file else None
         try:
             for packet in self.container.demux(self.stream):
@@ -111,6 +132,28 @@ class Connection:
             raise LostError(in_words(error)) from error
         if not pace:
             raise LostError("the stream ended")
+
+    def polled(self, period_s: float) -> Iterator[StreamPacket]:
+        """A packet with each picture, stamped when it was asked for; the first is there already.
+
+        Raises:
+            LostError: it can no longer be fetched.
+        """
+        asked_s, due_s = time.time(), time.monotonic()
+        while True:
+            try:
+                packet = next((one for one in self.container.demux(self.stream) if one.size), None)
+            except (FFmpegError, OSError) as error:
+                raise LostError(in_words(error)) from error
+            if packet is None:
+                raise LostError("this address gives no picture any more")
+            packet.pts = packet.dts = round(asked_s / (self.stream.time_base or 1))
+            yield packet
+            due_s = max(due_s + period_s, time.monotonic() - period_s)
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            asked_s = time.time()
+            self.container.close()
+            self.connect()
 
     def decode(self, packet: StreamPacket | None) -> list[VideoFrame] | None:
         """The frames that a packet completes (None: those still inside); None where it cannot be decoded."""

@@ -98,6 +98,8 @@ class Reception:
         self.index = self.session = 0
         self.last_ns = 0
         self.connected = self.finished = self.lost = False
+        self.refused = ""
+        """Why this is no live camera at all."""
         self.retry_s = now_s()
         self.framed_s = self.healthy_s = self.thaw_s = now_s()
 
@@ -149,6 +151,8 @@ class Reception:
             self.receive(word)
         elif isinstance(word, Pulse):
             self.feel(word)
+        elif isinstance(word, Lost) and word.final:
+            self.refused, self.finished = word.reason, True
         elif isinstance(word, Lost):
             self.lose(word.reason)
         elif isinstance(word, Finished):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pipeline.cameras.live.capture_messages import Opened
+from pipeline.cameras.live.finite import patient
 from pipeline.cameras.live.health import HealthMeter
 from pipeline.cameras.live.reception import LiveFrame, Reception
 from pipeline.config import Config
@@ -50,7 +51,7 @@ class LiveCamera:
         now_s: Callable[[], float] = time.monotonic,
         utc_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.camera, self.recording, self.live = job.camera, job.recording, config.live
+        self.camera, self.recording, self.live = job.camera, job.recording, patient(config.live, job.camera)
         self.send, self.report, self.now_s, self.utc_ns = send, report, now_s, utc_ns
         self.meter = HealthMeter(self.camera.name, self.recording, monotonic_s=now_s, utc_ns=utc_ns)
         wanted = self.camera.detection_fps or self.live.fps
@@ -175,13 +176,21 @@ class LiveCamera:
         """Close what is open and say that nothing more will come."""
         self.reception.end_process()
         self.send_all(self.tracks.builder.close())
-        self.meter.enter("stopped")
+        refused = self.reception.refused
+        self.meter.enter("stopped", refused)
+        if refused:
+            self.report(Notice("error", f"{self.camera.name}: {refused}"))
         self.report(self.meter.health())
         meter = self.meter
         duration_s = (self.last_ns - self.first_ns) / 1e9
-        remarks = "; ".join(filter(None, (clock_words(meter), drop_words(meter))))
+        remarks = "; ".join(filter(None, (refused, clock_words(meter), drop_words(meter))))
         ended = RecordingEnded(
-            self.recording, "done", meter.frames_in, meter.frames_detected, duration_s, remarks
+            self.recording,
+            "failed" if refused else "done",
+            meter.frames_in,
+            meter.frames_detected,
+            duration_s,
+            remarks,
         )
         self.send(ended)
         self.report(ended)

@@ -165,6 +165,16 @@ def test_a_check_says_what_each_camera_delivers_or_why_not() -> None:
     assert "yard.mp4: no such file" in line_with(text, "yard")
 
 
+def test_a_recording_of_unknown_length_is_not_called_live_and_people_read_its_label() -> None:
+    raw = CameraCheck(
+        "hall", "hall.h264", None, 640, 480, None, 25.0, label="Front door", notes=("left out: a.jpg",)
+    )
+    live = CameraCheck("gate", "rtsp://10.0.0.1", None, 640, 480, "h264", 25.0)
+    text = shown(show_checks, [raw, live])
+    assert "unknown" in line_with(text, "Front door") and "live" not in line_with(text, "Front door")
+    assert "live" in line_with(text, "gate") and "hall: left out: a.jpg" in text
+
+
 def test_a_found_person_is_a_line_with_the_probability() -> None:
     text = shown(show_found, [Found(7, 0.83, 0.21, ("hall", "gate"), EIGHT_NS, EIGHT_NS + 10**9, True)])
     assert re.search(r"P7 +83% +0.210 +hall, gate +2026-01-31 08:00:00.0 +08:00:01.0", text)
