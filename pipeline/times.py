@@ -8,10 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
-from typing import Any
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from pipeline.errors import MendableError
 from pipeline.time_zones import ClockTimeError, epoch_ns, from_the_clock, on_the_clock
@@ -138,26 +135,6 @@ def parse_span(since: str | None, until: str | None, clock: WallClock) -> tuple[
     if start_ns is not None and end_ns is not None and start_ns > end_ns:
         raise TimeSyntaxError(f"--from {since} is later than --to {until}")
     return start_ns, end_ns
-
-
-def with_utc(record: Any) -> Any:
-    """A record as JSON values in which every `x_ns` is joined by `x_utc`, null where the clock is unknown."""
-    return joined_by_utc(msgspec.to_builtins(record, str_keys=True), clock_known=True)
-
-
-def joined_by_utc(value: Any, *, clock_known: bool) -> Any:
-    """See `with_utc`; a `clock_known` in a record counts for all that is in it."""
-    if isinstance(value, list | tuple):
-        return [joined_by_utc(item, clock_known=clock_known) for item in value]
-    if not isinstance(value, dict):
-        return value
-    known = bool(value.get("clock_known", clock_known))
-    result: dict[str, Any] = {}
-    for key, item in value.items():
-        result[key] = joined_by_utc(item, clock_known=known)
-        if key.endswith("_ns"):
-            result[f"{key[:-3]}_utc"] = iso(item) if known and item is not None else None
-    return result
 
 
 def iso(time_ns: int) -> str:

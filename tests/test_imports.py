@@ -90,8 +90,9 @@ ROOMS = {
     "queries": Room(
         "cameras tracking store linking",
         """
-        boxes export find journey people pictures/contact_sheets pictures/crops pictures/drawing
-        pictures/people_in_frames pictures/render recall review
+        as_json boxes crops cursors export filters find journey people pictures/contact_sheets pictures/crops
+        pictures/drawing pictures/people_in_frames pictures/render recall recordings review snapshot tracks
+        visits
         """,
         """
         boxes pictures/contact_sheets pictures/crops pictures/drawing pictures/people_in_frames
@@ -131,12 +132,13 @@ ROOMS = {
         "cameras tracking store linking queries running evaluate demo",
         """
         commands/ask commands/correct commands/export commands/forget commands/measure commands/run exit_codes
-        field_words json_answers main options progress reference show show_corrections show_evaluation
-        show_recluster status_table table_lines train_detector wording
+        field_words filters json_answers main options progress reference show show_corrections show_evaluation
+        show_files show_forget show_recluster show_run status_table table_lines tables train_detector wording
         """,
         """
         commands/ask commands/correct commands/export commands/forget commands/measure commands/run
-        json_answers main options show_evaluation show_recluster status_table table_lines wording
+        filters json_answers main options show_evaluation show_files show_forget show_recluster show_run
+        status_table table_lines tables wording
         """,
     ),
 }

@@ -12,8 +12,10 @@ from pipeline.evaluate.evaluation import Evaluation
 from pipeline.linking.recluster import Reclustered
 from pipeline.queries.find import Found
 from pipeline.queries.journey import Journey
-from pipeline.queries.people import Person, RecordingSummary, Sighted
+from pipeline.queries.people import PeoplePage
+from pipeline.queries.recordings import RecordingSummary
 from pipeline.queries.review import Reviewed
+from pipeline.queries.tracks import TracksPage
 from pipeline.running.run import RunReport
 from pipeline.running.status import Status
 from pipeline.store.corrections import Correction
@@ -37,8 +39,8 @@ ANSWERS: Mapping[str, Answer] = {
     "check": ({"cameras": (list[CameraCheck], "In the order of the configuration.")},),
     "status": (Status,),
     "find": ({"found": (list[Found], "The most likely first.")},),
-    "query people": ({"people": (list[Person], "In order of first appearance.")},),
-    "query tracks": ({"tracks": (list[Sighted], "By start.")},),
+    "query people": (PeoplePage,),
+    "query tracks": (TracksPage,),
     "query journey": (Journey,),
     "query versions": ({"versions": (list[Version], "The oldest first.")},),
     "review": (Reviewed,),

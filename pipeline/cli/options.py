@@ -22,6 +22,15 @@ Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
 Version = Annotated[
     int | None, typer.Option(help="Identity version (see `query versions`); the newest if left out.")
 ]
+Cameras = Annotated[list[str] | None, typer.Option("--camera", help="Only this camera; may be repeated.")]
+People = Annotated[list[str] | None, typer.Option("--person", help="Only this person; may be repeated.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--from", help="From then on: 14:05, yesterday 18:00, -10m, 2026-01-31, an ISO time."),
+]
+Until = Annotated[str | None, typer.Option("--to", help="Until then, written alike; a day means all of it.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the first ones.")]
+After = Annotated[str | None, typer.Option("--after", help="The page behind this one: what `next` said.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 

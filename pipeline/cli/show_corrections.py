@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.show import plain_table, print_json, print_table
+from pipeline.cli.filters import ANYTHING, Typed, meant
+from pipeline.cli.tables import plain_table, print_json, print_table
 from pipeline.cli.wording import count_text, time_text
 from pipeline.evaluate.annotate import Trust, annotate
 from pipeline.queries.people import parse_person
@@ -97,7 +98,15 @@ def correction_row(one: Correction) -> Sequence[str]:
 
 
 def show_review(
-    database: str, pictures: Path, out: Console, err: Console, *, below: float = 0.0, json: bool = False
+    database: str,
+    pictures: Path,
+    out: Console,
+    err: Console,
+    *,
+    typed: Typed = ANYTHING,
+    limit: int | None = None,
+    below: float = 0.0,
+    json: bool = False,
 ) -> None:
     """Ask about every uncertain link, and print what it came to.
 
@@ -116,7 +125,7 @@ def show_review(
                 return KEYS[typed]
 
     with opened(database, err) as store:
-        done = Review(store, pictures, ask).go_through(below)
+        done = Review(store, pictures, ask).go_through(below, meant(store, typed), limit)
     if json:
         print_json(out, done)
         return

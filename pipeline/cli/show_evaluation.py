@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.show import plain_table, print_json, print_table
+from pipeline.cli.tables import plain_table, print_json, print_table
 from pipeline.cli.wording import count_text
 from pipeline.evaluate.evaluation import Coverage, Evaluation, evaluate
 from pipeline.evaluate.labelled_box import TruthError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.cli.show import print_json
+from pipeline.cli.tables import print_json
 from pipeline.cli.wording import count_text
 from pipeline.config import MatcherConfig
 from pipeline.linking.recluster import Change, recluster

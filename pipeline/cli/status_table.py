@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.show import fitted, plain_table, print_json, print_table
+from pipeline.cli.tables import fitted, plain_table, print_json, print_table
 from pipeline.cli.wording import span_text
 from pipeline.messages import CameraHealth
 from pipeline.running.status import DEAD_NS, CameraStatus, Status, StatusError, read_status

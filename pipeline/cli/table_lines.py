@@ -9,8 +9,11 @@ from rich.text import Text
 
 from pipeline.cli.wording import certainty_text, count_text, end_text, gap_text, span_text, time_text
 from pipeline.linking.cut_tracklets import track_text
-from pipeline.queries.journey import Journey, Visit
-from pipeline.queries.people import Person, RecordingSummary, Sighted
+from pipeline.queries.journey import Journey
+from pipeline.queries.people import Person
+from pipeline.queries.recordings import RecordingSummary
+from pipeline.queries.tracks import Sighted
+from pipeline.queries.visits import Visit
 
 if TYPE_CHECKING:
     from pipeline.cameras.check import CameraCheck

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from pipeline.queries.people import Sighted
+from pipeline.queries.tracks import Sighted
 
 
 def certainty_text(links: Iterable[Sighted]) -> Text:

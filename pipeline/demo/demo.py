@@ -20,7 +20,7 @@ from pipeline.demo.scene import SECONDS, Scene, make_scene
 from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
 from pipeline.encoded_images import decode_image, encode_png
 from pipeline.linking.site_knowledge import places
-from pipeline.queries.people import crop_jpeg
+from pipeline.queries.crops import crop_jpeg
 from pipeline.records import StoredTracklet
 from pipeline.running.run import RunListener, run
 from pipeline.store.database import Store

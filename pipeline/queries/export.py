@@ -8,17 +8,18 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import msgspec
 from sqlalchemy import select
 
 from pipeline.atomic_files import replaced_file, replaced_folder
 from pipeline.errors import MendableError
-from pipeline.queries.people import AnySelect, tracks
+from pipeline.queries.as_json import as_json
+from pipeline.queries.filters import EVERYTHING, Filters, check_filters
+from pipeline.queries.snapshot import AnySelect, snapshot
+from pipeline.queries.tracks import tracks
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
-from pipeline.store.lookups import chosen
 from pipeline.store.schema import Box, Camera, Recording, SightingRow, Tracklet
-from pipeline.times import iso, with_utc
+from pipeline.times import iso
 
 ExportFormat = Literal["mot", "csv", "json", "parquet"]
 ROW_GROUP = 65_536
@@ -76,8 +77,24 @@ class ExportedRecording(NamedTuple):
     clock_known: bool
 
 
+class Extent(NamedTuple):
+    """What is exported."""
+
+    version: int
+    filters: Filters
+    limit: int | None
+    """Rows at most."""
+
+
 def export(
-    store: Store, out: Path, format: ExportFormat, *, version: int | None = None, overwrite: bool = False
+    store: Store,
+    out: Path,
+    format: ExportFormat,
+    filters: Filters = EVERYTHING,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+    overwrite: bool = False,
 ) -> int:
     """How many rows were written. Audited.
 
@@ -95,20 +112,25 @@ def export(
         store: any open store.
         out: file or folder; it is complete or not there.
         format: see above.
+        filters: which tracklets count; of the boxes those at the times asked for.
         version: an identity version; None for the newest.
+        limit: at most so many rows; None for all.
         overwrite: replace what is there; other files in a folder are left alone.
 
     Raises:
+        UnknownVersionError, UnknownCameraError, UnknownPersonError: not in the store.
         ExportExistsError: OUT is there, not empty, and not to be overwritten.
         ExportWriteError: the disk is full, or OUT may not be written.
     """
     out = target(out, format)
     check_target(out, format, overwrite=overwrite)
-    number = chosen(store, version)
-    detail = {"format": format, "version": number}
+    with snapshot(store, version) as at:
+        check_filters(at, filters)
+    asked = {"people": list(filters.people)} if filters.people else {}
+    detail = {"format": format, "version": at.version, **asked}
     audit(store, "export", str(out.resolve()), detail)
     try:
-        return WRITERS[format](store, out, number)
+        return WRITERS[format](store, out, Extent(at.version, filters, limit))
     except OSError as error:
         raise ExportWriteError(f"{out}: cannot be written: {error.strerror or error}") from error
 
@@ -128,13 +150,14 @@ def check_target(out: Path, format: ExportFormat, *, overwrite: bool) -> None:
         raise ExportExistsError(f"{out}: is there already: add --overwrite, or give another name")
 
 
-def write_mot(store: Store, out: Path, version: int) -> int:
+def write_mot(store: Store, out: Path, extent: Extent) -> int:
     """One text file for each recording."""
     rows = 0
     with replaced_folder(out) as folder:
-        for name, recording in mot_names(exported_recordings(store)).items():
+        for name, recording in mot_names(exported_recordings(store, extent.filters)).items():
+            left = None if extent.limit is None else extent.limit - rows
             with (folder / f"{name}.txt").open("w", encoding="ascii") as file:
-                for box in boxes(store, recording, version):
+                for box in islice(boxes(store, recording, extent.version, extent.filters), left):
                     file.write(mot_line(box))
                     rows += 1
     return rows
@@ -156,28 +179,27 @@ def mot_line(box: ExportedBox) -> str:
     return f"{box.frame + 1},{box.person},{size},{box.confidence:.4f},-1,-1,-1\n"
 
 
-def write_csv(store: Store, out: Path, version: int) -> int:
+def write_csv(store: Store, out: Path, extent: Extent) -> int:
     """One row for each box."""
     rows = 0
     with replaced_file(out) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(ExportedBox._fields)
-        for box in all_boxes(store, version):
+        for box in all_boxes(store, extent):
             writer.writerow(box)
             rows += 1
     return rows
 
 
-def write_json(store: Store, out: Path, version: int) -> int:
+def write_json(store: Store, out: Path, extent: Extent) -> int:
     """One entry for each tracklet."""
-    sightings = tracks(store, version=version)
-    document = {"version": version, "sightings": with_utc(sightings)}
+    found = tracks(store, extent.filters, version=extent.version, limit=extent.limit)
     with replaced_file(out) as part:
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
-    return len(sightings)
+        part.write_bytes(as_json({"version": found.version, "sightings": found.tracks}) + b"\n")
+    return len(found.tracks)
 
 
-def write_parquet(store: Store, out: Path, version: int) -> int:
+def write_parquet(store: Store, out: Path, extent: Extent) -> int:
     """One row for each box."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -189,7 +211,7 @@ def write_parquet(store: Store, out: Path, version: int) -> int:
     }
     schema = pa.schema([(name, columns[name]) for name in ExportedBox._fields])
     rows = 0
-    found = all_boxes(store, version)
+    found = all_boxes(store, extent)
     with replaced_file(out) as part, pq.ParquetWriter(part, schema) as writer:
         while group := list(islice(found, ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist([box._asdict() for box in group], schema=schema))
@@ -197,42 +219,51 @@ def write_parquet(store: Store, out: Path, version: int) -> int:
     return rows
 
 
-def all_boxes(store: Store, version: int) -> Iterator[ExportedBox]:
+def all_boxes(store: Store, extent: Extent) -> Iterator[ExportedBox]:
     """The boxes of every recording, by camera."""
-    for recording in exported_recordings(store):
-        yield from boxes(store, recording, version)
+    found = (
+        box
+        for recording in exported_recordings(store, extent.filters)
+        for box in boxes(store, recording, extent.version, extent.filters)
+    )
+    return islice(found, extent.limit)
 
 
-def exported_recordings(store: Store) -> list[ExportedRecording]:
-    """All recordings, by camera and number."""
+def exported_recordings(store: Store, filters: Filters = EVERYTHING) -> list[ExportedRecording]:
+    """The recordings of the cameras asked for, by camera and number."""
     query = select(Recording.id, Camera.name, Camera.clock_known).join(Camera)
+    if filters.cameras:
+        query = query.where(Camera.name.in_(filters.cameras))
     with store.reading() as connection:
         found = [ExportedRecording(*row) for row in connection.execute(query)]
     return sorted(found, key=lambda recording: (recording.camera, recording.id))
 
 
-def boxes(store: Store, recording: ExportedRecording, version: int) -> Iterator[ExportedBox]:
+def boxes(
+    store: Store, recording: ExportedRecording, version: int, filters: Filters = EVERYTHING
+) -> Iterator[ExportedBox]:
     """A recording's boxes by frame and person, one for each."""
+    query = boxes_query(recording.id, version, filters)
     with store.reading() as connection:
-        rows = connection.execution_options(yield_per=ROW_GROUP).execute(boxes_query(recording.id, version))
+        rows = connection.execution_options(yield_per=ROW_GROUP).execute(query)
         for _, same in groupby(rows, key=lambda row: (row.frame, row.identity)):
             frame, time_ns, *claim = next(same)
             utc = iso(time_ns) if recording.clock_known else None
             yield ExportedBox(recording.camera, recording.id, frame, time_ns, utc, *claim)
 
 
-def boxes_query(recording: int, version: int) -> AnySelect:
+def boxes_query(recording: int, version: int, filters: Filters) -> AnySelect:
     """The boxes of a recording with whom they show; of one person in one frame the surest first."""
     claim = (SightingRow.identity, SightingRow.state, SightingRow.probability)
     box = (Box.x1, Box.y1, Box.x2, Box.y2, Box.confidence)
     query = select(Box.frame, Box.time_ns, *claim, Tracklet.track, Tracklet.part, *box)
     query = query.join(Tracklet, Box.tracklet == Tracklet.id)
     query = query.join(SightingRow, SightingRow.tracklet == Tracklet.id)
-    query = query.where(Tracklet.recording == recording, SightingRow.version == version)
+    query = query.where(Tracklet.recording == recording, SightingRow.version == version, *filters.boxes())
     return query.order_by(Box.frame, SightingRow.identity, Box.confidence.desc(), Tracklet.track)
 
 
-WRITERS: dict[ExportFormat, Callable[[Store, Path, int], int]] = {
+WRITERS: dict[ExportFormat, Callable[[Store, Path, Extent], int]] = {
     "mot": write_mot,
     "csv": write_csv,
     "json": write_json,

@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.errors import MendableError
 from pipeline.linking.gallery import FprGallery
 from pipeline.linking.match import Candidate
+from pipeline.queries.filters import Filters
 from pipeline.queries.people import Person, people
 from pipeline.queries.recall import other_models, pooled_identities, sightings_of
 from pipeline.reid_weights import UnusableWeightsError, embedder_of
@@ -97,7 +98,10 @@ def search(store: Store, embedder: Embedder, crop: Image, config: Config, top: i
         if tracklet.model == embedder.model_id:
             gallery.append(identity, tracklet.embeddings)
     candidates = gallery.candidates(embeddings, lambda _: True, len(recalled))[:top]
-    there = {person.person: person for person in people(store, among=[c.identity for c in candidates])}
+    there = {
+        person.person: person
+        for person in people(store, Filters(people=tuple(c.identity for c in candidates))).people
+    }
     return [found(candidate, there[candidate.identity]) for candidate in candidates]
 
 

@@ -1,43 +1,23 @@
-"""Where one person went: tracklets made visits, with the gaps between them."""
+"""Where one person went: visits in order of time, a page at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
+from sqlalchemy import ColumnElement, func, select
 
-from pipeline.queries.people import Sighted, sighted, sighted_query
+from pipeline.queries import cursors
+from pipeline.queries.filters import EVERYTHING, Filters, check_filters
+from pipeline.queries.people import seen
+from pipeline.queries.snapshot import Snapshot, snapshot
+from pipeline.queries.tracks import place, place_of, sighted, sighted_query, tracks_cursor
+from pipeline.queries.visits import VISIT_GAP_S, Latest, Stays, Visit, visits
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
-from pipeline.store.lookups import chosen, unknown_person
-from pipeline.store.schema import SightingRow
+from pipeline.store.lookups import check_people, chosen
+from pipeline.store.schema import Camera, SightingRow, Tracklet
 
-VISIT_GAP_S = 5.0
-"""Tracklets of one camera that follow each other within it are one visit: a person behind a pillar."""
-
-Stay = list[Sighted]
-"""Tracklets of one recording that follow each other closely, by start."""
-
-
-class Visit(msgspec.Struct, frozen=True):
-    """One stay in front of one camera."""
-
-    camera: str
-    recording: int
-    start_ns: int
-    end_ns: int
-    clock_known: bool
-    """False: times count from the start of the recording."""
-    first_frame: int
-    last_frame: int
-    gap_s: float | None
-    """Since the person was last in view; negative when in view of both; None when not comparable."""
-    probability: float | None
-    """Of the least certain link; None where nothing was linked."""
-    ambiguous: bool
-    """Whether any link is."""
-    links: tuple[Sighted, ...]
-    """The tracklets, each with how sure its link is and who else it could be."""
+READ_AT_ONCE = 64
+"""Tracklets; a page may need some more than it shows, to know that its visits are over."""
 
 
 class Journey(msgspec.Struct, frozen=True):
@@ -47,80 +27,79 @@ class Journey(msgspec.Struct, frozen=True):
     version: int
     visits: tuple[Visit, ...]
     """By start."""
+    next: str | None
+    """Give it as `after` for the page that follows; null: this was the last."""
 
 
 def journey(
-    store: Store, person: int, *, version: int | None = None, visit_gap_s: float = VISIT_GAP_S
+    store: Store,
+    person: int,
+    filters: Filters = EVERYTHING,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+    visit_gap_s: float = VISIT_GAP_S,
 ) -> Journey:
     """Where a person went, in order of time. Audited.
 
     Args:
         store: any open store.
         person: number of the identity.
+        filters: which of the person's tracklets count.
         version: an identity version; None for the newest.
+        limit: at most so many visits; None for all.
+        after: `next` of the page before, whose version counts.
         visit_gap_s: a longer absence from a camera ends the visit.
 
     Raises:
         UnknownPersonError: nobody of this number in this version.
+        UnknownVersionError, UnknownCameraError: not in the store.
+        CursorError: `after` is no `next` of this question.
     """
-    number = chosen(store, version)
+    begin = None if after is None else cursors.read(after, cursors.TracksCursor)
+    number = begin.version if begin else chosen(store, version)
     audit(store, "journey", f"P{person}", {"version": number})
-    links = sighted(store, sighted_query(number).where(SightingRow.identity == person))
-    if not links:
-        raise unknown_person(store, person, number)
-    return Journey(person, number, visits(stays(links, visit_gap_s)))
+    with snapshot(store, number) as at:
+        check_people(at.connection, [person], at.version)
+        check_filters(at, filters)
+        mine = [SightingRow.identity == person, *filters.tracklets()]
+        stays = Stays(visit_gap_s, told_before(at, mine, begin))
+        read_stays(at, mine, begin, stays, limit)
+    shown = cursors.cut(stays.found, limit)
+    more = None
+    if len(shown) < len(stays.found):
+        more = cursors.written(tracks_cursor(number, stays.found[len(shown)][0]))
+    return Journey(person, number, tuple(visits(stays, limit)), more)
 
 
-def stays(links: Sequence[Sighted], visit_gap_s: float) -> list[Stay]:
-    """The tracklets, which come by start, put together; the stays by start."""
-    latest: dict[int, Stay] = {}
-    found: list[Stay] = []
-    for link in links:
-        stay = latest.get(link.recording)
-        if stay is None or link.start_ns - end_ns(stay) > visit_gap_s * 1e9:
-            stay = latest[link.recording] = []
-            found.append(stay)
-        stay.append(link)
-    return found
+def told_before(
+    at: Snapshot, mine: list[ColumnElement[bool]], begin: cursors.TracksCursor | None
+) -> dict[int, Latest]:
+    """By recording the latest stay that begins before a page does."""
+    if begin is None:
+        return {}
+    columns = (Tracklet.recording, func.max(Tracklet.end_ns), Camera.clock_known)
+    query = seen(select(*columns), at.version, EVERYTHING).where(*mine, place(at) < place_of(begin))
+    rows = at.connection.execute(query.group_by(Tracklet.recording, Camera.clock_known))
+    return {recording: Latest(-1, end_ns, clock_known) for recording, end_ns, clock_known in rows}
 
 
-def visits(found: Sequence[Stay]) -> tuple[Visit, ...]:
-    """The stays as visits, each with the time since the person was last in view."""
-    result: list[Visit] = []
-    for number, stay in enumerate(found):
-        result.append(visit(stay, gap_s(found[:number], stay)))
-    return tuple(result)
-
-
-def gap_s(before: Sequence[Stay], stay: Stay) -> float | None:
-    """Time between the end of what came before and a stay, where clocks can be compared."""
-    first = stay[0]
-    comparable = [
-        end_ns(earlier)
-        for earlier in before
-        if earlier[0].recording == first.recording or (earlier[0].clock_known and first.clock_known)
-    ]
-    return (first.start_ns - max(comparable)) / 1e9 if comparable else None
-
-
-def visit(stay: Stay, gap_s: float | None) -> Visit:
-    """One stay as a visit."""
-    certain = [link.probability for link in stay if link.probability is not None]
-    return Visit(
-        camera=stay[0].camera,
-        recording=stay[0].recording,
-        start_ns=stay[0].start_ns,
-        end_ns=end_ns(stay),
-        clock_known=stay[0].clock_known,
-        first_frame=min(link.first_frame for link in stay),
-        last_frame=max(link.last_frame for link in stay),
-        gap_s=gap_s,
-        probability=min(certain, default=None),
-        ambiguous=any(link.state == "ambiguous" for link in stay),
-        links=tuple(stay),
-    )
-
-
-def end_ns(stay: Stay) -> int:
-    """When the person went out of view."""
-    return max(link.end_ns for link in stay)
+def read_stays(
+    at: Snapshot,
+    mine: list[ColumnElement[bool]],
+    begin: cursors.TracksCursor | None,
+    stays: Stays,
+    limit: int | None,
+) -> None:
+    """Read tracklets from where a page begins, READ_AT_ONCE at a time, until all of its stays are whole."""
+    query = sighted_query(at).where(*mine).limit(None if limit is None else READ_AT_ONCE)
+    wanted = query if begin is None else query.where(place(at) >= place_of(begin))
+    while links := [sighted(row) for row in at.connection.execute(wanted)]:
+        for link in links:
+            if limit is not None and stays.settled(limit, link.start_ns):
+                return
+            stays.add(link)
+        if limit is None or len(links) < READ_AT_ONCE:
+            return
+        wanted = query.where(place(at) > place_of(tracks_cursor(at.version, links[-1])))

@@ -1,32 +1,20 @@
-"""Questions to the store: who was there, what each camera saw, what became of each recording."""
+"""Who was there: each identity in one line, a page at a time."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import func, select, tuple_
 
-from pipeline.errors import MendableError
-from pipeline.records import SightingState
-from pipeline.store.audit import audit
+from pipeline.queries import cursors
+from pipeline.queries.filters import EVERYTHING, Filters, check_filters
+from pipeline.queries.snapshot import AnySelect, Snapshot, snapshot
 from pipeline.store.database import Store
-from pipeline.store.lookups import (
-    UnknownPersonError,
-    check_camera,
-    check_person,
-    chosen,
-)
-from pipeline.store.rows import pages
-from pipeline.store.schema import Camera, CropRow, Recording, SightingRow, Tracklet
-
-AnySelect = Select[*tuple[Any, ...]]
-
-
-class UnknownCropError(MendableError, kind="not found"):
-    """No crop has this number, or it was erased."""
+from pipeline.store.lookups import UnknownPersonError
+from pipeline.store.schema import Camera, Recording, SightingRow, Tracklet
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -48,89 +36,89 @@ class Person(msgspec.Struct, frozen=True):
     """Tracklets by state."""
 
 
-class Sighted(msgspec.Struct, frozen=True):
-    """One tracklet and whom it is said to show."""
+class PeoplePage(msgspec.Struct, frozen=True):
+    """People in order of first appearance, from one moment of the store."""
 
-    tracklet: int
-    camera: str
-    recording: int
-    track: int
-    part: int
-    first_frame: int
-    last_frame: int
-    start_ns: int
-    end_ns: int
-    clock_known: bool
-    boxes: int
-    confidence: float
-    person: int | None
-    state: SightingState | None
-    distance: float | None
-    probability: float | None
-    runner_up: int | None
-    runner_up_probability: float | None
-    provisional: bool = False
-    """Seen so lately that the run may still file it under somebody else."""
+    people: tuple[Person, ...]
+    """In order of first appearance."""
+    version: int
+    """The identity version they are of; 0: there is none yet."""
+    next: str | None
+    """Give it as `after` for the page that follows; null: this was the last."""
 
 
-class PersonCrop(msgspec.Struct, frozen=True):
-    """Where a picture of a person comes from; `crop_jpeg` reads it."""
-
-    crop: int
-    camera: str
-    tracklet: int
-    time_ns: int
-    clock_known: bool
-    width: int
-    height: int
-    quality: float
-
-
-class RecordingSummary(msgspec.Struct, frozen=True):
-    """What became of one recording and what was found in it."""
-
-    recording: int
-    run: int
-    camera: str
-    source: str
-    state: str
-    frames: int
-    detected: int
-    tracklets: int
-    people: int
-    message: str
-    linked: int
-    """Tracklets filed under somebody seen before."""
-
-
-def people(store: Store, *, version: int | None = None, among: Sequence[int] | None = None) -> list[Person]:
-    """Everybody, in order of first appearance.
+def people(
+    store: Store,
+    filters: Filters = EVERYTHING,
+    *,
+    version: int | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+) -> PeoplePage:
+    """Who was seen, in order of first appearance; what is said of each counts the tracklets that match.
 
     Args:
         store: any open store.
+        filters: which tracklets count.
         version: an identity version; None for the newest.
-        among: only these identities; None for all.
+        limit: at most so many people; None for all.
+        after: `next` of the page before, whose version counts.
+
+    Raises:
+        UnknownVersionError, UnknownCameraError, UnknownPersonError: not in the store.
+        CursorError: `after` is no `next` of this question.
     """
+    last = None if after is None else cursors.read(after, cursors.PeopleCursor)
+    with snapshot(store, last.version if last else version) as at:
+        check_filters(at, filters)
+        found = people_at(at, filters, limit=limit, last=last)
+    shown = cursors.cut(found, limit)
+    more = None
+    if len(shown) < len(found):
+        more = cursors.written(cursors.PeopleCursor(at.version, shown[-1].first_ns, shown[-1].person))
+    return PeoplePage(tuple(shown), at.version, more)
+
+
+def people_at(
+    at: Snapshot, filters: Filters, *, limit: int | None = None, last: cursors.PeopleCursor | None = None
+) -> list[Person]:
+    """People behind `last`, one more than the limit where there are more; one statement."""
+    query = stays_query(at.version, filters)
+    if limit is not None or last is not None:
+        query = query.where(SightingRow.identity.in_(page_query(at.version, filters, limit, last)))
     by_person: dict[int, list[Any]] = {}
-    with store.reading() as connection:
-        query = stays_query(chosen(store, version))
-        query = query if among is None else query.where(SightingRow.identity.in_(among))
-        for row in connection.execute(query):
-            by_person.setdefault(row.identity, []).append(row)
+    for row in at.connection.execute(query):
+        by_person.setdefault(row.identity, []).append(row)
     found = [person_of(number, rows) for number, rows in by_person.items()]
     return sorted(found, key=lambda person: (person.first_ns, person.person))
 
 
-def stays_query(version: int) -> AnySelect:
+def page_query(
+    version: int, filters: Filters, limit: int | None, last: cursors.PeopleCursor | None
+) -> AnySelect:
+    """The identities of a page and of the first person behind it."""
+    first_ns = func.min(Tracklet.start_ns)
+    query: AnySelect = seen(select(SightingRow.identity), version, filters).group_by(SightingRow.identity)
+    if last is not None:
+        query = query.having(tuple_(first_ns, SightingRow.identity) > (last.first_ns, last.person))
+    return query.order_by(first_ns, SightingRow.identity).limit(None if limit is None else limit + 1)
+
+
+def stays_query(version: int, filters: Filters) -> AnySelect:
     """One row for each identity, camera and state."""
     seen_ns = func.sum(Tracklet.end_ns - Tracklet.start_ns).label("seen_ns")
     times = (func.min(Tracklet.start_ns).label("first_ns"), func.max(Tracklet.end_ns).label("last_ns"))
     certainty = (func.sum(SightingRow.probability), func.count(SightingRow.probability))
     columns = (func.count().label("tracklets"), certainty[0].label("total"), certainty[1].label("links"))
     group = (SightingRow.identity, Camera.name, Camera.clock_known, SightingRow.state)
-    joined = select(*group, *times, seen_ns, *columns).join(Tracklet, SightingRow.tracklet == Tracklet.id)
-    joined = joined.join(Recording, Tracklet.recording == Recording.id).join(Camera)
-    return joined.where(SightingRow.version == version).group_by(*group)
+    return seen(select(*group, *times, seen_ns, *columns), version, filters).group_by(*group)
+
+
+def seen(query: AnySelect, version: int, filters: Filters) -> AnySelect:
+    """Columns of the sightings that count, with their tracklets, recordings and cameras."""
+    query = query.select_from(SightingRow).join(Tracklet, SightingRow.tracklet == Tracklet.id)
+    query = query.join(Recording, Tracklet.recording == Recording.id).join(Camera)
+    return query.where(SightingRow.version == version, *filters.tracklets())
 
 
 def person_of(number: int, rows: Iterable[Any]) -> Person:
@@ -151,109 +139,6 @@ def person_of(number: int, rows: Iterable[Any]) -> Person:
         probability=sum(row.total or 0.0 for row in rows) / links if links else None,
         states=states,
     )
-
-
-def tracks(
-    store: Store,
-    *,
-    camera: str | None = None,
-    from_ns: int | None = None,
-    to_ns: int | None = None,
-    version: int | None = None,
-) -> list[Sighted]:
-    """Every tracklet in view between two times, by (start, camera, track, part).
-
-    Args:
-        store: any open store.
-        camera: a camera's name; None for all.
-        from_ns: UTC epoch ns; None for no limit.
-        to_ns: the same.
-        version: an identity version; None for the newest.
-
-    Raises:
-        UnknownCameraError: no such camera.
-    """
-    query = sighted_query(chosen(store, version))
-    if camera is not None:
-        check_camera(store, camera)
-        query = query.where(Camera.name == camera)
-    if from_ns is not None:
-        query = query.where(Tracklet.end_ns >= from_ns)
-    if to_ns is not None:
-        query = query.where(Tracklet.start_ns <= to_ns)
-    return sighted(store, query)
-
-
-def sighted_query(version: int) -> AnySelect:
-    """The columns of `Sighted` for every tracklet, claimed or not."""
-    tracklet = (Tracklet.recording, Tracklet.track, Tracklet.part, Tracklet.first_frame, Tracklet.last_frame)
-    size = (Tracklet.start_ns, Tracklet.end_ns, Camera.clock_known, Tracklet.boxes, Tracklet.confidence)
-    claim = (SightingRow.identity, SightingRow.state, SightingRow.distance, SightingRow.probability)
-    other = (SightingRow.runner_up, SightingRow.runner_up_probability)
-    query = select(Tracklet.id, Camera.name, *tracklet, *size, *claim, *other, SightingRow.evidence)
-    query = query.join(Recording, Tracklet.recording == Recording.id).join(Camera)
-    same = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == version)
-    return query.outerjoin(SightingRow, same)
-
-
-def sighted(store: Store, query: AnySelect) -> list[Sighted]:
-    """The answer to `sighted_query`, in order."""
-    with store.reading() as connection:
-        rows = connection.execute(query).all()
-    found = [Sighted(*[*row[:-1], bool((row[-1] or {}).get("provisional"))]) for row in rows]
-    return sorted(found, key=lambda s: (s.start_ns, s.camera, s.track, s.part))
-
-
-def best_crops(store: Store, person: int, *, limit: int = 8, version: int | None = None) -> list[PersonCrop]:
-    """The best pictures of a person. Audited.
-
-    Raises:
-        UnknownPersonError: nobody of this number in this version.
-    """
-    number = chosen(store, version)
-    audit(store, "crops", f"P{person}", {"version": number})
-    crop = (CropRow.id, Camera.name, CropRow.tracklet, CropRow.time_ns, Camera.clock_known)
-    query = select(*crop, CropRow.width, CropRow.height, CropRow.quality)
-    query = query.join(Tracklet, CropRow.tracklet == Tracklet.id).join(Recording).join(Camera)
-    query = query.join(SightingRow, SightingRow.tracklet == Tracklet.id)
-    query = query.where(SightingRow.version == number, SightingRow.identity == person)
-    with store.reading() as connection:
-        best = query.order_by(CropRow.quality.desc(), CropRow.id).limit(limit)
-        found = [PersonCrop(*row) for row in connection.execute(best)]
-    if not found:
-        check_person(store, person, version=number)
-    return found
-
-
-def crop_jpeg(store: Store, crop: int) -> bytes:
-    """The picture of a crop.
-
-    Raises:
-        UnknownCropError: there is none of this number.
-    """
-    with store.reading() as connection:
-        jpeg = connection.scalar(select(CropRow.jpeg).where(CropRow.id == crop))
-    if jpeg is None:
-        raise UnknownCropError(f"no crop {crop}: it may have been erased")
-    return jpeg
-
-
-def recordings(
-    store: Store, ids: Sequence[int] | None = None, *, version: int | None = None
-) -> list[RecordingSummary]:
-    """What became of these recordings (None: of all), by camera and number."""
-    claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == chosen(store, version))
-    counts = (func.count(Tracklet.id), func.count(SightingRow.identity.distinct()))
-    linked = func.count(case((SightingRow.state != "new", 1)))
-    state = (Recording.state, Recording.frames, Recording.detected)
-    whence = (Recording.id, Recording.run, Camera.name, Recording.source)
-    query: AnySelect = select(*whence, *state, *counts, Recording.message, linked)
-    query = query.join(Camera).outerjoin(Tracklet, Tracklet.recording == Recording.id)
-    query = query.outerjoin(SightingRow, claim).group_by(Recording.id, Camera.name)
-    wanted = [query] if ids is None else [query.where(Recording.id.in_(page)) for page in pages(ids)]
-    with store.reading() as connection:
-        found = [RecordingSummary(*row) for part in wanted for row in connection.execute(part)]
-    return sorted(found, key=lambda summary: (summary.camera, summary.recording))
 
 
 def parse_person(text: str) -> int:

@@ -9,10 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from pipeline.queries.people import Sighted, tracks
+from pipeline.queries.filters import EVERYTHING, Filters
 from pipeline.queries.pictures.contact_sheets import RenderError, save_picture
 from pipeline.queries.pictures.crops import tracklet_portraits
 from pipeline.queries.pictures.drawing import colour_of, contact_sheet
+from pipeline.queries.tracks import Sighted, tracks
 from pipeline.store.audit import audit
 from pipeline.store.corrections import (
     CorrectionKind,
@@ -65,24 +66,28 @@ class Reviewed(msgspec.Struct, frozen=True):
     """The identity version that holds the answers; None where nothing was answered."""
 
 
-def questions(store: Store, *, below: float = 0.0) -> list[Question]:
+def questions(store: Store, filters: Filters = EVERYTHING, *, below: float = 0.0) -> list[Question]:
     """Links to review in the newest version, the most doubtful first: ambiguous ones nobody has settled.
 
     Nothing is asked of tracklets that can be compared with nobody: all of one person's, without a runner-up.
 
     Args:
         store: any open store.
+        filters: only links of tracklets that match.
         below: also those linked with a stated probability below it.
     """
     parts: dict[tuple[int, int, int], list[Sighted]] = {}
     held: defaultdict[int, set[int]] = defaultdict(set)
-    for seen in tracks(store):
+    for seen in tracks(store).tracks:
         if seen.person is not None:
             held[seen.person].add(seen.tracklet)
             parts.setdefault((seen.recording, seen.track, seen.person), []).append(seen)
     passed = {c.sides[1] for c in corrections(store) if c.kind == "unsure" and not c.undone}
     found = [question(group) for group in parts.values() if any(doubtful(seen, below) for seen in group)]
     found = [q for q in found if held[q.person] - set(q.tracklets) or held.get(q.runner_up or 0)]
+    if filters != EVERYTHING:
+        there = {seen.tracklet for seen in tracks(store, filters).tracks}
+        found = [q for q in found if there.intersection(q.tracklets)]
     return sorted((q for q in found if q.tracklets not in passed), key=lambda q: (q.doubt, q.tracklets))
 
 
@@ -122,21 +127,23 @@ class Review:
         self.version: int | None = None
         self.said: list[CorrectionKind] = []
 
-    def go_through(self, below: float = 0.0) -> Reviewed:
-        """Ask until nothing is left or the operator quits.
+    def go_through(
+        self, below: float = 0.0, filters: Filters = EVERYTHING, limit: int | None = None
+    ) -> Reviewed:
+        """Ask until nothing is left, or `limit` was asked, or the operator quits.
 
         Raises:
             RenderError: a picture cannot be written.
         """
         audit(self.store, "export", str(self.pictures.resolve()), {"format": "review"})
         asked = 0
-        while waiting := questions(self.store, below=below):
+        while (waiting := questions(self.store, filters, below=below)) and asked != limit:
             reply = self.put(waiting[0])
             if reply == "quit":
                 break
             asked += reply != "undo"
         counts = {kind: self.said.count(kind) for kind in ("same", "different", "unsure")}
-        left = len(questions(self.store, below=below))
+        left = len(questions(self.store, filters, below=below))
         return Reviewed(asked=asked, open=left, version=self.version, **counts)
 
     def put(self, one: Question) -> Reply:

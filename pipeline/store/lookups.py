@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select
 
 from pipeline.config_words import nearest
 from pipeline.errors import MendableError
-from pipeline.store.cameras import stored_cameras
 from pipeline.store.database import Store
-from pipeline.store.schema import Identity, IdentityVersion, SightingRow
-from pipeline.store.versions import current_version
+from pipeline.store.schema import Camera, Identity, IdentityVersion, SightingRow
 
 NEAREST_PEOPLE = 3
 
@@ -28,15 +28,20 @@ class UnknownVersionError(MendableError, kind="not found"):
 
 def check_person(store: Store, person: int, *, version: int | None = None) -> None:
     """Refuse a person who is not in this version of the identities."""
-    number = chosen(store, version)
-    seen = (SightingRow.identity == person) & (SightingRow.version == number)
     with store.reading() as connection:
-        known = connection.scalar(select(SightingRow.identity).where(seen).limit(1))
-    if known is None:
-        raise unknown_person(store, person, number)
+        check_people(connection, [person], chosen_in(connection, version))
 
 
-def unknown_person(store: Store, person: int, version: int) -> UnknownPersonError:
+def check_people(connection: Connection, people: Sequence[int], version: int) -> None:
+    """Refuse a person among these who is not in this version of the identities."""
+    seen = SightingRow.identity.in_(people) & (SightingRow.version == version)
+    known = set(connection.scalars(select(SightingRow.identity).where(seen).distinct())) if people else set()
+    for person in people:
+        if person not in known:
+            raise unknown_person(connection, person, version)
+
+
+def unknown_person(connection: Connection, person: int, version: int) -> UnknownPersonError:
     """The error that names the people nearest to a number nobody has."""
     seen = select(SightingRow.tracklet).where(
         SightingRow.identity == Identity.id, SightingRow.version == version
@@ -47,30 +52,35 @@ def unknown_person(store: Store, person: int, version: int) -> UnknownPersonErro
         .order_by(func.abs(Identity.id - person))
         .limit(NEAREST_PEOPLE)
     )
-    with store.reading() as connection:
-        close = sorted(connection.scalars(query))
+    close = sorted(connection.scalars(query))
     if not close:
         return UnknownPersonError(f"no person P{person}: nobody has been identified yet")
     return UnknownPersonError(f"no person P{person} (nearest: {', '.join(f'P{number}' for number in close)})")
 
 
-def check_camera(store: Store, camera: str) -> None:
-    """Refuse a camera that the store does not know."""
-    names = [stored.name for stored in stored_cameras(store)]
-    if camera not in names:
-        raise UnknownCameraError(f"no camera {camera!r}{nearest(camera, names)}")
+def check_cameras(connection: Connection, cameras: Sequence[str]) -> None:
+    """Refuse a camera among these that the store does not know."""
+    names = sorted(connection.scalars(select(Camera.name))) if cameras else []
+    for camera in cameras:
+        if camera not in names:
+            raise UnknownCameraError(f"no camera {camera!r}{nearest(camera, names)}")
 
 
 def chosen(store: Store, version: int | None) -> int:
+    """See `chosen_in`."""
+    with store.reading() as connection:
+        return chosen_in(connection, version)
+
+
+def chosen_in(connection: Connection, version: int | None) -> int:
     """The version asked for, else (None or 0) the newest; 0, which nothing has, where there is none.
 
     Raises:
         UnknownVersionError: the one asked for does not exist.
     """
     if not version:
-        return current_version(store) or 0
-    with store.reading() as connection:
-        numbers = sorted(connection.scalars(select(IdentityVersion.id)))
+        return connection.scalar(select(func.max(IdentityVersion.id))) or 0
+    numbers = sorted(connection.scalars(select(IdentityVersion.id)))
     if version not in numbers:
         there = ", ".join(map(str, numbers)) or "none"
         raise UnknownVersionError(f"no identity version {version} (there is: {there})")

@@ -7,49 +7,103 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Database, Json, Version, err, out
+from pipeline.cli.exit_codes import DONE, FAILED
+from pipeline.cli.options import (
+    After,
+    Cameras,
+    Database,
+    Json,
+    Limit,
+    People,
+    Since,
+    Until,
+    Version,
+    err,
+    out,
+)
 from pipeline.config import Config
 
 
-def people(db: Database, version: Version = None, json: Json = False) -> None:
-    """Everybody in the database: cameras, first and last seen, how certain."""
+def people(
+    db: Database,
+    camera: Cameras = None,
+    since: Since = None,
+    until: Until = None,
+    person: People = None,
+    limit: Limit = None,
+    after: After = None,
+    version: Version = None,
+    json: Json = False,
+) -> None:
+    """Who was seen: by which cameras, first and last, for how long, how certain.
+
+    With filters, all of that is of what matches them.
+
+    Example: across-cameras query people --db out.db --camera hall --from "yesterday 18:00"
+    """
+    from pipeline.cli.filters import Typed
     from pipeline.cli.show import show_people
 
-    found = show_people(db, out, version=version, json=json)
-    raise typer.Exit(0 if found else 1)
+    typed = Typed(camera, person, since, until)
+    found = show_people(db, out, typed=typed, version=version, limit=limit, after=after, json=json)
+    raise typer.Exit(DONE if found else FAILED)
 
 
 def tracks(
     db: Database,
-    camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
-    since: Annotated[
-        str | None, typer.Option("--from", help="2026-01-31T08:00:00Z, 2026-01-31 (0:00 UTC), or seconds.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--to", help="The same.")] = None,
+    camera: Cameras = None,
+    since: Since = None,
+    until: Until = None,
+    person: People = None,
+    limit: Limit = None,
+    after: After = None,
     version: Version = None,
     json: Json = False,
 ) -> None:
-    """Every tracklet in view between two times."""
+    """Every tracklet in view: where, when, and whom it is said to show.
+
+    A tracklet is one person before one camera without a gap; a long presence is several.
+
+    Example: across-cameras query tracks --db out.db --camera hall --from 14:00 --to 14:10
+    """
+    from pipeline.cli.filters import Typed
     from pipeline.cli.show import show_tracks
 
-    found = show_tracks(db, out, camera=camera, since=since, until=until, version=version, json=json)
-    raise typer.Exit(0 if found else 1)
+    typed = Typed(camera, person, since, until)
+    found = show_tracks(db, out, typed=typed, version=version, limit=limit, after=after, json=json)
+    raise typer.Exit(DONE if found else FAILED)
 
 
 def journey(
     person: Annotated[str, typer.Argument(help="P7 or 7.")],
     db: Database,
+    camera: Cameras = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    after: After = None,
     version: Version = None,
     json: Json = False,
 ) -> None:
-    """Where one person went: camera visits in order, gaps between them, how certain each is."""
+    """Where one person went: camera visits in order, gaps between them, how certain each is. Audited.
+
+    Example: across-cameras query journey P7 --db out.db
+    """
+    from pipeline.cli.filters import Typed
     from pipeline.cli.show import show_journey
 
-    show_journey(db, person, out, version=version, json=json)
+    typed = Typed(camera, None, since, until)
+    visits = show_journey(db, person, out, typed=typed, version=version, limit=limit, after=after, json=json)
+    raise typer.Exit(DONE if visits else FAILED)
 
 
 def versions(db: Database, json: Json = False) -> None:
-    """Every identity version: by whom it was made, and when."""
+    """Every identity version: by whom it was made, and when.
+
+    Each is a complete opinion on who is who; the newest counts, and `--version` asks for an earlier one.
+
+    Example: across-cameras query versions --db out.db
+    """
     from pipeline.cli.show import show_versions
 
     show_versions(db, out, json=json)
@@ -61,10 +115,13 @@ def find(
     top: Annotated[int, typer.Option(min=1, help="How many people to list.")] = 5,
     json: Json = False,
 ) -> None:
-    """From a photograph to the people in the database it may show, most likely first. Audited."""
+    """From a photograph to the people in the database it may show, most likely first. Audited.
+
+    Example: across-cameras find --db out.db --image person.jpg
+    """
     from pipeline.cli.show import show_found
     from pipeline.queries.find import find_people
 
     found = find_people(db, image, Config(), top=top, say=lambda text: err.print(text, style="yellow"))
     show_found(found, out, json=json)
-    raise typer.Exit(0 if found else 1)
+    raise typer.Exit(DONE if found else FAILED)

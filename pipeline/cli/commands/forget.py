@@ -19,7 +19,7 @@ def forget(
 
     The recordings themselves are not touched: who reads them again (run --fresh) finds the person again.
     """
-    from pipeline.cli.show import show_forget
+    from pipeline.cli.show_forget import show_forget
 
     if not yes and not confirmed(f"Erase {person} from {db} for ever?"):
         err.print("nothing was erased")

@@ -40,7 +40,7 @@ def run(
     Example: across-cameras run entrance.mp4 hall.mp4 --db out.db
     """
     from pipeline.cli.progress import TerminalListener
-    from pipeline.cli.show import show_run
+    from pipeline.cli.show_run import show_run
     from pipeline.running.run import run as run_recordings
 
     config = read_config(sources)
@@ -66,7 +66,7 @@ def check(
 ) -> None:
     """Say whether every camera of a configuration can be read, and what it delivers."""
     from pipeline.cameras.check import check_cameras
-    from pipeline.cli.show import show_checks
+    from pipeline.cli.show_run import show_checks
     from pipeline.credentials import hide
 
     site = hide(dated(read_config(config)))

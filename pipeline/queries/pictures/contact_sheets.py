@@ -10,7 +10,9 @@ from pipeline.cameras.frames import Image
 from pipeline.config import utc
 from pipeline.encoded_images import decode_image, encode_jpeg
 from pipeline.errors import MendableError
-from pipeline.queries.people import Person, crop_jpeg
+from pipeline.queries.crops import crop_jpeg
+from pipeline.queries.filters import Filters
+from pipeline.queries.people import Person
 from pipeline.queries.pictures.drawing import Portrait, colour_of, contact_sheet, when
 from pipeline.queries.pictures.people_in_frames import SightedCrop, sighted_crops
 from pipeline.store.database import Store
@@ -25,15 +27,13 @@ class RenderError(MendableError):
     """A picture or video cannot be written; the message names it and says why."""
 
 
-def write_sheet(
-    store: Store, person: Person, path: Path, cameras: Sequence[str] | None, *, version: int | None = None
-) -> list[Path]:
+def write_sheet(store: Store, person: Person, path: Path, filters: Filters, version: int) -> list[Path]:
     """The person's contact sheet in a list, or nothing where there are no crops.
 
     Raises:
         RenderError: it cannot be written.
     """
-    crops = sighted_crops(store, person.person, cameras, version=version)
+    crops = sighted_crops(store, person.person, filters, version)
     names = list(dict.fromkeys(crop.camera for crop in crops))
     groups = []
     for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from pipeline.boxes import first_in_frame
 from pipeline.config import CameraConfig
+from pipeline.queries.filters import Filters
 from pipeline.queries.pictures.drawing import Label
 from pipeline.store.database import Store
-from pipeline.store.lookups import chosen
 from pipeline.store.schema import Box, Camera, CropRow, Recording, Run, SightingRow, Tracklet
 
 
@@ -59,12 +59,16 @@ class SightedCrop:
     ambiguous: bool
 
 
-def footage(store: Store, cameras: Sequence[str] | None) -> list[Footage]:
-    """The recordings of these cameras (None: of all), by camera and number."""
+def footage(store: Store, filters: Filters, version: int) -> list[Footage]:
+    """The recordings of the cameras asked for, by camera and number; with other filters, where they match."""
     columns = (Recording.id, Recording.source, Recording.fingerprint, Camera.clock_known, Camera.name)
     query = select(*columns, Run.config).join(Camera).join(Run, Recording.run == Run.id)
-    if cameras is not None:
-        query = query.where(Camera.name.in_(cameras))
+    if filters.cameras:
+        query = query.where(Camera.name.in_(filters.cameras))
+    if wanted := msgspec.structs.replace(filters, cameras=()).tracklets():
+        claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == version)
+        seen = select(Tracklet.id).outerjoin(SightingRow, claim).where(*wanted)
+        query = query.where(seen.where(Tracklet.recording == Recording.id).exists())
     with store.reading() as connection:
         rows = connection.execute(query.order_by(Camera.name, Recording.id)).all()
     return [Footage(r.id, settings(r.config, r.name, r.source), r.clock_known, r.fingerprint) for r in rows]
@@ -82,20 +86,16 @@ def settings(config: Any, camera: str, source: str) -> CameraConfig:
     return CameraConfig(name=camera, source=source)
 
 
-def frame_labels(
-    store: Store, recording: int, people: Sequence[int] | None, *, version: int | None = None
-) -> FrameLabels:
-    """Who is where in a recording by an identity version; people None: everybody, unlinked ones too.
+def frame_labels(store: Store, recording: int, filters: Filters, version: int) -> FrameLabels:
+    """Who is where in a recording by an identity version; where no people are asked for, unlinked ones too.
 
     Of two boxes of one person in a frame the surer one.
     """
-    claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == chosen(store, version))
+    claim = (SightingRow.tracklet == Tracklet.id) & (SightingRow.version == version)
     place = (Box.frame, Box.x1, Box.y1, Box.x2, Box.y2)
     query = select(*place, SightingRow.identity, SightingRow.state)
     query = query.join(Tracklet, Box.tracklet == Tracklet.id).outerjoin(SightingRow, claim)
-    query = query.where(Tracklet.recording == recording)
-    if people is not None:
-        query = query.where(SightingRow.identity.in_(people))
+    query = query.where(Tracklet.recording == recording, *filters.boxes())
     with store.reading() as connection:
         rows = connection.execute(query.order_by(Box.frame, Box.confidence.desc(), Box.tracklet)).all()
     shown = np.array([row.identity or 0 for row in rows], np.int64)
@@ -109,17 +109,14 @@ def frame_labels(
     )
 
 
-def sighted_crops(
-    store: Store, person: int, cameras: Sequence[str] | None, *, version: int | None = None
-) -> list[SightedCrop]:
+def sighted_crops(store: Store, person: int, filters: Filters, version: int) -> list[SightedCrop]:
     """A person's crops by an identity version, in order of time."""
     columns = (CropRow.id, Camera.name, Camera.clock_known, CropRow.rank, CropRow.time_ns, SightingRow.state)
     query = select(*columns).join(Tracklet, CropRow.tracklet == Tracklet.id)
     query = query.join(Recording, Tracklet.recording == Recording.id).join(Camera)
     query = query.join(SightingRow, SightingRow.tracklet == Tracklet.id)
-    query = query.where(SightingRow.version == chosen(store, version), SightingRow.identity == person)
-    if cameras is not None:
-        query = query.where(Camera.name.in_(cameras))
+    mine = (SightingRow.version == version) & (SightingRow.identity == person)
+    query = query.where(mine, *filters.tracklets())
     with store.reading() as connection:
         rows = connection.execute(query.order_by(CropRow.time_ns, CropRow.id)).all()
     return [SightedCrop(*row[:5], row.state == "ambiguous") for row in rows]

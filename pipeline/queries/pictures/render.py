@@ -11,6 +11,7 @@ from typing import Protocol
 
 import av
 import cv2
+import msgspec
 import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -18,6 +19,7 @@ from av.video.stream import VideoStream
 from pipeline.atomic_files import replaced_file
 from pipeline.cameras.frames import Image, Source
 from pipeline.cameras.recordings import SourceError, open_source, source_fingerprint
+from pipeline.queries.filters import EVERYTHING, Filters, check_filters
 from pipeline.queries.people import people as everybody
 from pipeline.queries.pictures.contact_sheets import RenderError, write_sheet
 from pipeline.queries.pictures.drawing import (
@@ -29,9 +31,9 @@ from pipeline.queries.pictures.drawing import (
     when,
 )
 from pipeline.queries.pictures.people_in_frames import Footage, footage, frame_labels
+from pipeline.queries.snapshot import snapshot
 from pipeline.store.audit import audit
 from pipeline.store.database import Store
-from pipeline.store.lookups import check_camera, check_person
 
 __all__ = ["NotAFolderError", "RenderError", "Rendered", "render", "render_camera"]
 
@@ -70,10 +72,10 @@ def silent(_camera: str, _done: int, _total: int | None) -> None:
 def render(
     store: Store,
     out: Path,
+    filters: Filters = EVERYTHING,
     *,
-    cameras: Sequence[str] | None = None,
-    people: Sequence[int] | None = None,
     version: int | None = None,
+    limit: int | None = None,
     progress: Callable[[str, int, int | None], None] = silent,
     threads: int = 1,
 ) -> Rendered:
@@ -82,9 +84,9 @@ def render(
     Args:
         store: any open store.
         out: a folder, made if missing; files of the same name are replaced.
-        cameras: only these; None for all.
-        people: only these; None for all, and for tracklets nobody is linked to yet.
+        filters: which cameras, people and times; without people, tracklets nobody is linked to yet as well.
         version: an identity version; None for the newest.
+        limit: at most so many people, the first to appear; None for all.
         progress: called with camera, frames done and frames expected (None: unknown).
         threads: for decoding and encoding; 0: as many as there are cores.
 
@@ -93,37 +95,53 @@ def render(
         NotAFolderError: OUT is a file.
         RenderError: the folder cannot be made.
     """
-    for camera in cameras or ():
-        check_camera(store, camera)
-    for person in people or ():
-        check_person(store, person, version=version)
+    with snapshot(store, version) as at:
+        check_filters(at, filters)
     make_folder(out)
-    audit(store, "export", str(out.resolve()), {"format": "render", "people": list(people or ())})
-    videos: list[Path] = []
-    problems: list[str] = []
-    recordings = footage(store, cameras)
-    for item, path in zip(recordings, video_paths(out, recordings), strict=True):
-        try:
-            labels = frame_labels(store, item.recording, people, version=version)
-            problems += render_recording(item, labels, path, progress=progress, threads=threads)
-            videos.append(path)
-        except (SourceError, RenderError) as error:
-            problems.append(f"{item.camera.name}: {error}")
+    audit(store, "export", str(out.resolve()), {"format": "render", "people": list(filters.people)})
+    shown = everybody(store, filters, version=at.version, limit=limit).people
+    if limit is not None:
+        if not shown:
+            return Rendered((), (), ())
+        filters = msgspec.structs.replace(filters, people=tuple(one.person for one in shown))
+    videos, problems = render_videos(store, out, filters, at.version, progress=progress, threads=threads)
     sheets: list[Path] = []
     unpictured: list[int] = []
-    for someone in everybody(store, version=version):
-        if people is not None and someone.person not in people:
-            continue
+    for someone in shown:
         try:
-            path = out / f"P{someone.person}.jpg"
-            written = write_sheet(store, someone, path, cameras, version=version)
+            written = write_sheet(store, someone, out / f"P{someone.person}.jpg", filters, at.version)
         except RenderError as error:
             problems.append(str(error))
             continue
         sheets += written
-        if not written and (cameras is None or set(cameras) & set(someone.cameras)):
+        if not written:
             unpictured.append(someone.person)
     return Rendered(tuple(videos), tuple(sheets), tuple(problems), tuple(unpictured))
+
+
+def render_videos(
+    store: Store,
+    out: Path,
+    filters: Filters,
+    version: int,
+    *,
+    progress: Callable[[str, int, int | None], None],
+    threads: int,
+) -> tuple[list[Path], list[str]]:
+    """A video for each recording that was seen at the times asked for; and what could not be drawn."""
+    videos: list[Path] = []
+    problems: list[str] = []
+    recordings = footage(store, filters, version)
+    for item, path in zip(recordings, video_paths(out, recordings), strict=True):
+        try:
+            labels = frame_labels(store, item.recording, filters, version)
+            problems += render_recording(
+                item, labels, path, filters=filters, progress=progress, threads=threads
+            )
+            videos.append(path)
+        except (SourceError, RenderError) as error:
+            problems.append(f"{item.camera.name}: {error}")
+    return videos, problems
 
 
 def make_folder(out: Path) -> None:
@@ -155,6 +173,7 @@ def render_recording(
     labels: LabelsByFrame,
     path: Path,
     *,
+    filters: Filters,
     progress: Callable[[str, int, int | None], None],
     threads: int,
 ) -> list[str]:
@@ -173,6 +192,7 @@ def render_recording(
             labels,
             path,
             name=camera.name,
+            filters=filters,
             clock_known=item.clock_known,
             progress=progress,
             threads=threads,
@@ -187,6 +207,7 @@ def render_camera(
     *,
     name: str,
     clock_known: bool,
+    filters: Filters = EVERYTHING,
     progress: Callable[[str, int, int | None], None] = silent,
     threads: int = 1,
 ) -> int:
@@ -198,6 +219,7 @@ def render_camera(
         path: the video; it appears when it is complete.
         name: the camera's, for the caption.
         clock_known: whether the caption shows UTC, or the time since the first frame.
+        filters: whose times the frames are limited to.
         progress: called with name, frames done and frames expected.
         threads: of the encoder.
 
@@ -208,6 +230,10 @@ def render_camera(
     written = 0
     with video_writer(path, source, threads) as write:
         for frame in source:
+            if filters.to_ns is not None and frame.time_ns > filters.to_ns:
+                break
+            if filters.from_ns is not None and frame.time_ns < filters.from_ns:
+                continue
             if written == 0:
                 first_ns = frame.time_ns
             image = even(frame.image)

@@ -13,16 +13,11 @@ import pytest
 from rich.console import Console
 
 from pipeline.cameras.check import CameraCheck
-from pipeline.cli.show import (
-    show_checks,
-    show_export,
-    show_forget,
-    show_found,
-    show_journey,
-    show_people,
-    show_run,
-    show_tracks,
-)
+from pipeline.cli.filters import Typed
+from pipeline.cli.show import show_found, show_journey, show_people, show_tracks
+from pipeline.cli.show_files import show_export
+from pipeline.cli.show_forget import show_forget
+from pipeline.cli.show_run import show_checks, show_run
 from pipeline.cli.wording import end_text, span_text, time_text
 from pipeline.linking.cut_tracklets import cut_off
 from pipeline.messages import RecordingEnded, TrackletKey
@@ -77,8 +72,8 @@ def test_without_clocks_a_journey_says_what_its_times_mean(tmp_path: Path) -> No
 
 
 def test_tracks_are_those_of_the_camera_and_the_times_asked_for(database: str) -> None:
-    times = {"since": "2026-01-31T08:00:02Z", "until": "2026-01-31T08:00:30Z"}
-    text = shown(show_tracks, database, camera="hall", **times)
+    typed = Typed(["hall"], None, "2026-01-31T08:00:02Z", "2026-01-31T08:00:30Z")
+    text = shown(show_tracks, database, typed=typed)
     assert re.search(r"hall +t2 +1\.1 ", line_with(text, "hall")) and "99%" in line_with(text, "hall")
     assert "recording" not in text
     assert text.count("hall") == 1
@@ -95,7 +90,7 @@ def test_tracks_of_a_camera_with_several_recordings_say_which(database: str) -> 
 
 
 def test_an_empty_answer_says_so(database: str) -> None:
-    assert shown(show_tracks, database, since="2030-01-01T00:00:00Z") == "nobody was in view\n"
+    assert shown(show_tracks, database, typed=Typed(since="2030-01-01T00:00:00Z")) == "nobody was in view\n"
 
 
 def test_json_is_one_document_however_long_its_lines(database: str) -> None:

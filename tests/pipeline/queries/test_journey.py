@@ -5,24 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
-from pipeline.queries.journey import gap_s, journey, stays
-from pipeline.queries.people import Sighted
+from pipeline.queries.journey import journey
+from pipeline.queries.visits import Visit
+from pipeline.store.database import Store
 from pipeline.store.lookups import UnknownPersonError
 from pipeline.store.open_store import open_store
 from pipeline.store.schema import AuditEntry
 from tests.store_scene import fill
-
-
-def link(start_s: float, end_s: float, *, recording: int = 1, clock_known: bool = True) -> Sighted:
-    times = round(start_s * 1e9), round(end_s * 1e9)
-    camera = f"camera-{recording}"
-    return Sighted(1, camera, recording, 1, 0, 0, 9, *times, clock_known, 10, 0.9, 1, "new", *[None] * 4)
-
-
-def spans(links: list[Sighted]) -> list[tuple[int, int]]:
-    return [(stay[0].recording, len(stay)) for stay in stays(links, 5.0)]
+from tests.wide_store import counted, fill_wide
 
 
 def test_a_journey_is_the_visits_in_order_with_the_gaps_between(tmp_path: Path) -> None:
@@ -60,24 +54,35 @@ def test_a_journey_is_audited_even_for_an_unknown_person(tmp_path: Path) -> None
             assert connection.scalars(select(AuditEntry.subject)).all() == ["P2", "P99"]
 
 
-def test_a_longer_absence_ends_a_visit() -> None:
-    assert spans([link(0, 1), link(6, 7)]) == [(1, 2)]
-    assert spans([link(0, 1), link(6.1, 7)]) == [(1, 1), (1, 1)]
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_pages_put_together_are_the_journey(tmp_path: Path, limit: int) -> None:
+    with open_store(fill(tmp_path / "a.db")) as store:
+        assert pages(store, 1, limit) == journey(store, 1).visits
 
 
-def test_a_short_tracklet_inside_a_long_one_does_not_end_the_visit() -> None:
-    assert spans([link(0, 20), link(1, 2), link(21, 22)]) == [(1, 3)]
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1), limit=st.integers(1, 5))
+def test_pages_of_overlapping_visits_are_the_journey_too(tmp_path: Path, seed: int, limit: int) -> None:
+    path = tmp_path / f"{seed}.db"
+    path.unlink(missing_ok=True)
+    with open_store(fill_wide(path, tracklets=60, people=2, seed=seed)) as store:
+        assert pages(store, 1, limit) == journey(store, 1).visits
 
 
-def test_in_view_of_two_cameras_at_once_is_one_visit_to_each_with_a_negative_gap() -> None:
-    links = [link(0, 9), link(3, 8, recording=2), link(10, 19), link(11, 12, recording=2)]
-    assert spans(links) == [(1, 2), (2, 2)]
-    first, second = stays(links, 5.0)
-    assert gap_s([first], second) == -16.0
+def pages(store: Store, person: int, limit: int) -> tuple[Visit, ...]:
+    page, found = journey(store, person, limit=limit), []
+    while found.extend(page.visits) or page.next:
+        assert len(page.visits) == limit
+        page = journey(store, person, limit=limit, after=page.next)
+    return tuple(found)
 
 
-def test_gaps_are_unknown_where_clocks_are() -> None:
-    first, second = [link(0, 1, clock_known=False)], [link(7, 9, clock_known=False)]
-    other = [link(3, 4, recording=2, clock_known=False)]
-    assert gap_s([first], other) is None
-    assert gap_s([first, other], second) == 6.0
+def test_a_first_page_of_20000_tracklets_loads_only_its_page(tmp_path: Path) -> None:
+    with open_store(fill_wide(tmp_path / "a.db", people=1)) as store:
+        with counted(store) as read:
+            page = journey(store, 1, limit=20)
+        tracklets = sum(len(visit.links) for visit in page.visits)
+        assert len(page.visits) == 20 and read.rows <= 2 * tracklets + 100
+        with counted(store) as read:
+            journey(store, 1, limit=20, after=page.next)
+        assert read.rows <= 2 * tracklets + 100

@@ -1,38 +1,26 @@
-"""Questions to the store."""
+"""Who was there."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
 
-from pipeline.queries.people import (
-    UnknownCropError,
-    best_crops,
-    crop_jpeg,
-    parse_person,
-    people,
-    recordings,
-    tracks,
-)
+from pipeline.queries.people import parse_person, people
 from pipeline.records import Sighting
 from pipeline.store.identity_claims import add_sightings
-from pipeline.store.lookups import UnknownCameraError, UnknownPersonError, UnknownVersionError
+from pipeline.store.lookups import UnknownPersonError, UnknownVersionError
 from pipeline.store.open_store import open_store
-from pipeline.store.schema import AuditEntry
-from pipeline.store.tracklet_rows import jpeg_size
 from pipeline.store.versions import new_version
-from pipeline.times import with_utc
 from tests.store_scene import EIGHT_NS, fill
+from tests.wide_store import counted, fill_wide
 
 SECOND_NS = 10**9
 
 
 def test_people_come_by_first_appearance_with_the_cameras_in_their_order(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db")) as store:
-        found = people(store)
+        found = people(store).people
     assert [(person.person, person.cameras, person.tracklets) for person in found] == [
         (1, ("hall", "gate"), 4),
         (2, ("hall",), 1),
@@ -50,84 +38,14 @@ def test_the_newest_version_counts_unless_another_is_asked_for(tmp_path: Path) -
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
         newer = new_version(store, "relink")
         add_sightings(store, newer, [Sighting(1, 2, "new")])
-        assert [person.person for person in people(store)] == [2]
-        assert len(people(store, version=1)) == 3
+        assert [person.person for person in people(store).people] == [2]
+        assert len(people(store, version=1).people) == 3
 
 
 def test_an_empty_store_has_no_people(tmp_path: Path) -> None:
     with open_store(tmp_path / "a.db", create=True) as store:
-        assert people(store) == tracks(store) == recordings(store) == []
-
-
-def test_tracks_are_those_in_view_between_two_times(tmp_path: Path) -> None:
-    with open_store(fill(tmp_path / "a.db")) as store:
-        assert [(t.camera, t.track, t.part) for t in tracks(store, camera="gate")] == [
-            ("gate", 1, 0),
-            ("gate", 2, 0),
-        ]
-        between = tracks(store, from_ns=EIGHT_NS + SECOND_NS, to_ns=EIGHT_NS + 2 * SECOND_NS)
-        assert [(t.track, t.part) for t in between] == [(2, 0), (1, 1)]
-        assert len(tracks(store)) == 6
-
-
-def test_a_track_that_is_not_linked_has_no_person(tmp_path: Path) -> None:
-    with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        new_version(store, "relink")
-        assert {(t.person, t.state) for t in tracks(store)} == {(None, None)}
-
-
-def test_an_unknown_camera_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with (
-        open_store(fill(tmp_path / "a.db")) as store,
-        pytest.raises(UnknownCameraError, match="did you mean 'hall'"),
-    ):
-        tracks(store, camera="hal")
-
-
-def test_the_best_crops_of_a_person_are_pictures(tmp_path: Path) -> None:
-    with open_store(fill(tmp_path / "a.db")) as store:
-        best = best_crops(store, 1, limit=3)
-        assert [crop.quality for crop in best] == [0.1, 0.1, 0.1]
-        assert {(crop.width, crop.height) for crop in best} == {(16, 40)}
-        assert jpeg_size(crop_jpeg(store, best[0].crop)) == (16, 40)
-        with pytest.raises(UnknownCropError, match="no crop 999"):
-            crop_jpeg(store, 999)
-        with pytest.raises(UnknownPersonError, match=r"no person P9 \(nearest: P1, P2, P3\)"):
-            best_crops(store, 9)
-
-
-def test_recordings_say_what_was_found_in_them(tmp_path: Path) -> None:
-    with open_store(fill(tmp_path / "a.db")) as store:
-        gate, hall = recordings(store)
-        assert (gate.camera, gate.tracklets, gate.people) == ("gate", 2, 2)
-        assert (hall.camera, hall.tracklets, hall.people, hall.frames) == ("hall", 4, 2, 2000)
-        assert recordings(store, [gate.recording]) == [gate]
-
-
-def test_a_question_by_identity_is_audited_beside_a_writer(tmp_path: Path) -> None:
-    path = fill(tmp_path / "a.db")
-    with open_store(path, write=True) as writer, open_store(path) as reader:
-        best_crops(reader, 1)
-        with writer.reading() as connection:
-            (entry,) = connection.execute(select(AuditEntry.action, AuditEntry.subject)).all()
-    assert entry == ("crops", "P1")
-
-
-def test_a_store_that_cannot_be_written_says_so_once_and_answers(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = fill(tmp_path / "a.db")
-    monkeypatch.setattr("pipeline.store.database.sqlite_url", read_only_url)
-    with caplog.at_level(logging.WARNING), open_store(path) as store:
-        assert len(best_crops(store, 1)) == len(best_crops(store, 1)) == 8
-        with store.reading() as connection:
-            assert connection.scalar(text("SELECT count(*) FROM audit")) == 0
-    assert caplog.messages == [f"{path}: cannot be written: this query is not audited"]
-
-
-def read_only_url(path: Path, *, write: bool) -> str:
-    """What a database on a read-only medium is to SQLite, for root too."""
-    return f"sqlite:///file:{path}?mode=ro&uri=true"
+        found = people(store, limit=3)
+    assert (found.people, found.version, found.next) == ((), 0, None)
 
 
 @pytest.mark.parametrize("written", ["7", "P7", "p7", " person 7", "#7"])
@@ -149,8 +67,31 @@ def test_an_identity_version_that_is_not_there_is_refused(tmp_path: Path) -> Non
         people(store, version=77)
 
 
-def test_every_time_in_json_has_its_iso_time_where_the_clock_is_known() -> None:
-    record = {"clock_known": False, "start_ns": 5, "links": [{"clock_known": True, "end_ns": EIGHT_NS}]}
-    joined = with_utc(record)
-    assert joined["start_utc"] is None
-    assert joined["links"][0]["end_utc"] == "2026-01-31T08:00:00.000000+00:00"
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_pages_put_together_are_everybody(tmp_path: Path, limit: int) -> None:
+    with open_store(fill(tmp_path / "a.db")) as store:
+        page, found = people(store, limit=limit), []
+        while found.extend(page.people) or page.next:
+            assert len(page.people) == limit
+            page = people(store, limit=limit, after=page.next)
+        assert tuple(found) == people(store).people
+
+
+def test_people_who_came_at_one_time_are_on_one_page_or_the_next_never_on_both(tmp_path: Path) -> None:
+    with open_store(fill_wide(tmp_path / "a.db", tracklets=40, people=20, at_once=20)) as store:
+        page, found = people(store, limit=7), []
+        while found.extend(one.person for one in page.people) or page.next:
+            page = people(store, limit=7, after=page.next)
+    assert found == list(range(1, 21))
+
+
+def test_a_first_page_of_20000_tracklets_loads_only_its_page(tmp_path: Path) -> None:
+    with open_store(fill_wide(tmp_path / "a.db")) as store:
+        with counted(store) as read:
+            page = people(store, limit=20)
+        assert len(page.people) == 20 and sum(one.tracklets for one in page.people) == 200
+        cameras_and_states = 2 * 10
+        assert read.rows <= 21 * cameras_and_states + 10 and read.statements <= 5
+        with counted(store) as read:
+            people(store, limit=20, after=page.next)
+        assert read.rows <= 21 * cameras_and_states + 10 and read.statements <= 5

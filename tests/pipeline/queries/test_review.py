@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from pipeline.queries.people import tracks
 from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.review import Reply, Review, Reviewed, questions
+from pipeline.queries.tracks import tracks
 from pipeline.records import Sighting
 from pipeline.store.corrections import constraints, corrections
 from pipeline.store.database import Store
@@ -37,7 +37,7 @@ def replies(*said: Reply) -> tuple[Callable[[str, Path], Reply], list[str]]:
 
 
 def person_of(store: Store, tracklet: int) -> tuple[int | None, str | None]:
-    (seen,) = [seen for seen in tracks(store) if seen.tracklet == tracklet]
+    (seen,) = [seen for seen in tracks(store).tracks if seen.tracklet == tracklet]
     return seen.person, seen.state
 
 

@@ -26,7 +26,7 @@ from pipeline.demo.scene import Scene
 from pipeline.linking.look_back import EVERY_NS
 from pipeline.linking.recluster import recluster
 from pipeline.queries.export import ExportedBox
-from pipeline.queries.people import RecordingSummary, recordings
+from pipeline.queries.recordings import RecordingSummary, recordings
 from pipeline.running.status import Status, status_path
 from pipeline.store.database_errors import StoreError
 from pipeline.store.identity_claims import load_gallery

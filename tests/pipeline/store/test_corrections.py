@@ -9,7 +9,8 @@ from alembic import command
 from alembic.config import Config
 
 from pipeline.queries.journey import journey
-from pipeline.queries.people import people, tracks
+from pipeline.queries.people import people
+from pipeline.queries.tracks import tracks
 from pipeline.store.corrections import (
     CorrectionError,
     constraints,
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[3]
 def held(store: Store, version: int | None = None) -> dict[int, list[int]]:
     """Tracklets by person."""
     result: dict[int, list[int]] = {}
-    for seen in tracks(store, version=version):
+    for seen in tracks(store, version=version).tracks:
         result.setdefault(seen.person or 0, []).append(seen.tracklet)
     return {person: sorted(result[person]) for person in sorted(result)}
 
@@ -78,12 +79,12 @@ def test_a_split_needs_some_but_not_all_of_the_persons_tracklets(
 
 def test_undo_puts_back_what_was_said_before_to_the_last_figure(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        before = tracks(store)
+        before = tracks(store).tracks
         merge(store, [1, 3])
         split(store, 1, [4])
         undo(store)
         undo(store)
-        assert tracks(store) == before
+        assert tracks(store).tracks == before
         assert constraints(store).must == constraints(store).cannot == frozenset()
         with pytest.raises(CorrectionError, match="nothing to undo"):
             undo(store)
@@ -146,7 +147,7 @@ def test_a_forgotten_person_leaves_no_tracklet_in_the_history(tmp_path: Path) ->
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
         merge(store, [1, 3])
         forget(store, 1)
-        assert [person.person for person in people(store)] == [2]
+        assert [person.person for person in people(store).people] == [2]
         assert corrections(store)[0].sides == ((), ())
         assert constraints(store).must == frozenset()
 

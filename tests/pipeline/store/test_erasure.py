@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from pipeline.queries.crops import best_crops, crop_jpeg
 from pipeline.queries.export import export
-from pipeline.queries.people import best_crops, crop_jpeg, people
+from pipeline.queries.people import people
 from pipeline.records import Sighting
 from pipeline.store.database_errors import ReadOnlyStoreError
 from pipeline.store.erasure import forget
@@ -58,7 +59,7 @@ def test_forgetting_a_person_leaves_no_row_and_no_byte(tmp_path: Path) -> None:
             assert left == [2, 50, 4, 4]
             assert connection.scalars(select(Identity.id).order_by(Identity.id)).all() == [2, 3]
             assert connection.scalars(select(SightingRow.runner_up)).all() == [None, None]
-        assert [person.person for person in people(store)] == [2, 3]
+        assert [person.person for person in people(store).people] == [2, 3]
         with pytest.raises(UnknownPersonError):
             forget(store, 1)
     assert traces(path, biometric) == 0

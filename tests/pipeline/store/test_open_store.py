@@ -126,7 +126,7 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
 
 def test_creating_for_reading_gives_the_lock_back(tmp_path: Path) -> None:
     with open_store(tmp_path / "new" / "a.db", create=True) as reader:
-        assert people(reader) == []
+        assert people(reader).people == ()
         with open_store(tmp_path / "new" / "a.db", write=True) as writer:
             recording(writer, "hall")
 
@@ -142,7 +142,7 @@ def test_a_database_on_a_medium_that_cannot_be_written_is_read(tmp_path: Path) -
     tmp_path.chmod(0o500)
     try:
         with open_store(path) as store:
-            assert len(people(store)) == 3
+            assert len(people(store).people) == 3
     finally:
         tmp_path.chmod(0o700)
 

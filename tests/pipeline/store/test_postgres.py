@@ -13,7 +13,8 @@ from sqlalchemy import create_engine, text
 
 from pipeline.queries.export import export
 from pipeline.queries.journey import journey
-from pipeline.queries.people import people, tracks
+from pipeline.queries.people import people
+from pipeline.queries.tracks import tracks
 from pipeline.store.corrections import merge, undo
 from pipeline.store.database_errors import ReadOnlyStoreError, StoreError
 from pipeline.store.erasure import forget
@@ -54,8 +55,8 @@ def url(server: str) -> Iterator[str]:
 def test_postgresql_answers_as_sqlite_does(url: str, tmp_path: Path) -> None:
     fill(tmp_path / "a.db")
     with open_store(url) as server, open_store(tmp_path / "a.db") as file:
-        assert people(server) == people(file)
-        assert tracks(server) == tracks(file)
+        assert people(server).people == people(file).people
+        assert tracks(server).tracks == tracks(file).tracks
         assert journey(server, 1) == journey(file, 1)
         export(server, tmp_path / "server.csv", "csv")
         export(file, tmp_path / "file.csv", "csv")
@@ -73,7 +74,7 @@ def test_one_writer_and_readers_that_cannot_write(url: str) -> None:
             new_identity(reader)
     with open_store(url, write=True) as writer:
         forget(writer, 1)
-        assert [person.person for person in people(writer)] == [2, 3]
+        assert [person.person for person in people(writer).people] == [2, 3]
         with pytest.raises(UnknownPersonError):
             journey(writer, 1)
 
@@ -86,9 +87,9 @@ def test_without_its_driver_a_postgresql_url_says_what_to_install(monkeypatch: p
 
 def test_postgresql_keeps_and_takes_back_corrections(url: str) -> None:
     with open_store(url, write=True) as store:
-        before = tracks(store)
+        before = tracks(store).tracks
         merge(store, [1, 3])
-        assert [person.person for person in people(store)] == [1, 2]
+        assert [person.person for person in people(store).people] == [1, 2]
         undo(store)
-        assert tracks(store) == before
+        assert tracks(store).tracks == before
         assert [one.kind for one in versions(store)] == ["online", "correction", "correction"]

@@ -15,9 +15,11 @@ from rich.console import Console
 from sqlalchemy import delete, select
 
 from pipeline.cameras.recordings import Frame, open_source, source_fingerprint
-from pipeline.cli.show import show_render
+from pipeline.cli.filters import Typed
+from pipeline.cli.show_files import show_render
 from pipeline.config import CameraConfig, Config
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
+from pipeline.queries.filters import Filters
 from pipeline.queries.pictures.contact_sheets import RenderError, choose
 from pipeline.queries.pictures.drawing import Label, colour_of, draw_label, draw_text, when
 from pipeline.queries.pictures.people_in_frames import SightedCrop
@@ -148,12 +150,12 @@ def test_only_the_cameras_and_people_asked_for_are_drawn(
     tmp_path: Path, filled: Callable[..., Store]
 ) -> None:
     store = filled(clip(tmp_path / "door.mp4"), clip(tmp_path / "hall.mp4"))
-    done = render(store, tmp_path / "out", cameras=["hall"], people=[1])
+    done = render(store, tmp_path / "out", Filters(cameras=("hall",), people=(1,)))
     assert [path.name for path in (*done.videos, *done.sheets)] == ["hall.mp4", "P1.jpg"]
     with pytest.raises(UnknownCameraError, match="did you mean 'hall'"):
-        render(store, tmp_path / "out", cameras=["halle"])
+        render(store, tmp_path / "out", Filters(cameras=("halle",)))
     with pytest.raises(UnknownPersonError, match="nearest: P1"):
-        render(store, tmp_path / "out", people=[7])
+        render(store, tmp_path / "out", Filters(people=(7,)))
 
 
 def test_a_render_is_audited_as_an_export(tmp_path: Path, filled: Callable[..., Store]) -> None:
@@ -185,9 +187,9 @@ def test_a_person_without_a_picture_is_named(tmp_path: Path) -> None:
         with store.writing() as connection:
             connection.execute(delete(CropRow).where(CropRow.tracklet == lonely))
         assert render(store, tmp_path / "out").unpictured == (2,)
-        assert render(store, tmp_path / "out", cameras=["gate"]).unpictured == ()
+        assert render(store, tmp_path / "out", Filters(cameras=("gate",))).unpictured == ()
     said = Console(file=io.StringIO(), width=200)
-    show_render(database, tmp_path / "out", said, people=["P2"])
+    show_render(database, tmp_path / "out", said, typed=Typed(people=["P2"]))
     assert "P2: no picture was kept\n" in said.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -1,0 +1,31 @@
+"""The `forget` command: carries it out and says what went."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.cli.tables import print_json
+from pipeline.cli.wording import count_text
+from pipeline.queries.people import parse_person
+from pipeline.store.erasure import forget
+from pipeline.store.open_store import open_store
+
+
+def show_forget(database: str, person: str, out: Console, *, json: bool = False) -> None:
+    """Erase a person and print what went.
+
+    Raises:
+        UnknownPersonError, ErasureIncompleteError, StoreError: see there.
+    """
+    with open_store(database, write=True) as store:
+        erased = forget(store, parse_person(person))
+    if json:
+        print_json(out, erased)
+        return
+    tracklets, pictures = count_text(erased.tracklets, "tracklet"), count_text(erased.crops, "picture")
+    boxes = count_text(erased.boxes, "box", "boxes")
+    out.print(Text(f"P{erased.person} is erased: {tracklets}, {pictures}, {boxes}"))
+    out.print(Text("the recordings still show them: read again, they are found again"))
+    for path in erased.exports:
+        out.print(Text(f"made before, and may still name the person: {path}", style="yellow"))
