@@ -101,7 +101,7 @@ ROOMS = {
     "running": Room(
         "cameras tracking store linking",
         """
-        channels engine/engine engine/local prepare run shares status status_server supervise workers/camera workers/crop_shedding
+        channels engine/engine engine/local prepare requests run shares status status_server supervise workers/camera workers/crop_shedding
         workers/detection_rates workers/live workers/live_camera workers/match workers/outbox workers/reid
         """,
         """
@@ -148,7 +148,7 @@ UPWARD: set[tuple[str, str]] = set()
 """Imports that point upward still. Nothing may be added."""
 
 ONLY_IN = {
-    "zmq": {"running/channels"},
+    "zmq": {"running/channels", "running/requests"},
     "multiprocessing": {"running/engine", "cameras/live"},
     "sqlalchemy": {"store", "queries"},
     "rich": {"cli", "demo"},

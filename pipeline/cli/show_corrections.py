@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,18 +15,9 @@ from pipeline.cli.wording import count_text, time_text
 from pipeline.evaluate.annotate import Trust, annotate
 from pipeline.queries.people import parse_person
 from pipeline.queries.review import KEYS, Reply, Review
-from pipeline.store.corrections import (
-    Correction,
-    CorrectionError,
-    corrections,
-    merge,
-    open_when_free,
-    split,
-    undo,
-)
-from pipeline.store.database import Store
+from pipeline.running.requests import Asking, Merge, Merged, Parted, Split, Undo, Undone, ask
+from pipeline.store.corrections import Correction, CorrectionError, corrections
 from pipeline.store.open_store import open_store
-from pipeline.store.versions import current_version
 
 PROMPT = "s same, d different, n not sure, u undo, q quit: "
 
@@ -38,10 +29,9 @@ def show_merge(database: str, people: Sequence[str], out: Console, err: Console)
         CorrectionError, UnknownPersonError, StoreError: see there.
     """
     numbers = [parse_person(person) for person in people]
-    with opened(database, err) as store:
-        version = merge(store, numbers)
+    done = ask(database, Merge(tuple(numbers)), Merged, waiting(err))
     merged = ", ".join(f"P{number}" for number in numbers[1:])
-    out.print(Text(f"{merged}: now P{numbers[0]} (identity version {version})"))
+    out.print(Text(f"{merged}: now P{numbers[0]} (identity version {done.version})"))
 
 
 def show_split(database: str, person: str, tracklets: Sequence[str], out: Console, err: Console) -> None:
@@ -50,10 +40,9 @@ def show_split(database: str, person: str, tracklets: Sequence[str], out: Consol
     Raises:
         CorrectionError, UnknownPersonError, StoreError: see there.
     """
-    with opened(database, err) as store:
-        apart = split(store, parse_person(person), [parse_tracklet(text) for text in tracklets])
-        version = current_version(store)
-    out.print(Text(f"{' '.join(tracklets)}: now P{apart} (identity version {version})"))
+    pieces = tuple(parse_tracklet(text) for text in tracklets)
+    done = ask(database, Split(parse_person(person), pieces), Parted, waiting(err))
+    out.print(Text(f"{' '.join(tracklets)}: now P{done.person} (identity version {done.version})"))
 
 
 def show_undo(database: str, correction: int | None, out: Console, err: Console) -> None:
@@ -62,8 +51,8 @@ def show_undo(database: str, correction: int | None, out: Console, err: Console)
     Raises:
         CorrectionError, StoreError: see there.
     """
-    with opened(database, err) as store:
-        last = undo(store, correction)
+    done = ask(database, Undo(correction), Undone, waiting(err))
+    last = done.correction
     out.print(Text(f"undone: {last.kind} {last.correction}, {last.note}"))
 
 
@@ -114,7 +103,7 @@ def show_review(
         RenderError, StoreError: see there.
     """
 
-    def ask(text: str, picture: Path) -> Reply:
+    def put(text: str, picture: Path) -> Reply:
         err.print(Text(f"{text}  {picture}"))
         while True:
             try:
@@ -124,8 +113,9 @@ def show_review(
             if typed in KEYS:
                 return KEYS[typed]
 
-    with opened(database, err) as store:
-        done = Review(store, pictures, ask).go_through(below, meant(store, typed), limit)
+    with open_store(database) as store:
+        review = Review(store, pictures, put, Asking(database, waiting(err)))
+        done = review.go_through(below, meant(store, typed), limit)
     if json:
         print_json(out, done)
         return
@@ -152,9 +142,9 @@ def show_annotate(database: str, target: Path, trust: Trust, out: Console, *, js
         out.print(Text(f"partial truth: across-cameras evaluate --db DB --truth {target} --partial"))
 
 
-def opened(database: str, err: Console) -> Store:
-    """The store for writing, as soon as it is free."""
-    return open_when_free(database, lambda text: err.print(Text(text, style="yellow")))
+def waiting(err: Console) -> Callable[[str], None]:
+    """Says that an answer takes its time."""
+    return lambda text: err.print(Text(text, style="yellow"))
 
 
 def parse_tracklet(text: str) -> int:

@@ -8,8 +8,7 @@ from rich.text import Text
 from pipeline.cli.tables import print_json
 from pipeline.cli.wording import count_text
 from pipeline.queries.people import parse_person
-from pipeline.store.erasure import forget
-from pipeline.store.open_store import open_store
+from pipeline.running.requests import Forget, Forgotten, ask
 
 
 def show_forget(database: str, person: str, out: Console, *, json: bool = False) -> None:
@@ -18,8 +17,7 @@ def show_forget(database: str, person: str, out: Console, *, json: bool = False)
     Raises:
         UnknownPersonError, ErasureIncompleteError, StoreError: see there.
     """
-    with open_store(database, write=True) as store:
-        erased = forget(store, parse_person(person))
+    erased = ask(database, Forget(parse_person(person)), Forgotten).erased
     if json:
         print_json(out, erased)
         return

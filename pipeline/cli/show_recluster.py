@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.text import Text
 
@@ -9,6 +11,8 @@ from pipeline.cli.tables import print_json
 from pipeline.cli.wording import count_text
 from pipeline.config import MatcherConfig
 from pipeline.linking.recluster import Change, recluster
+from pipeline.records import Sighting
+from pipeline.running.requests import Adopted, Propose, ask
 from pipeline.store.open_store import open_store
 
 
@@ -18,8 +22,13 @@ def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json
     Raises:
         StoreError, TooManyTracklets: see there.
     """
-    with open_store(database, write=True) as store:
-        done = recluster(store, settings)
+
+    def adopt(note: str, based_on: int | None, sightings: Sequence[Sighting]) -> tuple[int, dict[int, int]]:
+        adopted = ask(database, Propose("recluster", note, based_on, tuple(sightings)), Adopted)
+        return adopted.version, adopted.numbers
+
+    with open_store(database) as store:
+        done = recluster(store, settings, adopt=adopt)
     if json:
         print_json(out, done)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 
@@ -19,8 +19,9 @@ from pipeline.linking.link_confidence import claims
 from pipeline.linking.same_person_evidence import gather
 from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
+from pipeline.records import Sighting
 from pipeline.store.database import Store
-from pipeline.store.identity_claims import add_version, identities_of_tracklets, new_identity
+from pipeline.store.identity_claims import add_numbered_version, identities_of_tracklets
 from pipeline.store.models import newest_model
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version
@@ -60,10 +61,23 @@ class Reclustered(msgspec.Struct, frozen=True):
     """Walking times as these identities show them, by 'camera -> camera'."""
 
 
-def recluster(store: Store, settings: MatcherConfig, *, note: str = "all tracklets at once") -> Reclustered:
+Adopt = Callable[[str, int | None, Sequence[Sighting]], tuple[int, dict[int, int]]]
+"""Makes a version of claims, given a note, the version they were made from, and the claims with new people
+below 0; gives its number and, for each new person, the number they got."""
+
+
+def recluster(
+    store: Store, settings: MatcherConfig, *, note: str = "all tracklets at once", adopt: Adopt | None = None
+) -> Reclustered:
     """A new identity version from all tracklets at once; what operators said holds.
 
     The person's number stays with most of its tracklets.
+
+    Args:
+        store: opened for writing, or, with `adopt`, for reading.
+        settings: see `MatcherConfig`.
+        note: of the new version.
+        adopt: has the version made; left out: made in `store`.
 
     Raises:
         TooManyTracklets: more than fit into memory.
@@ -80,14 +94,23 @@ def recluster(store: Store, settings: MatcherConfig, *, note: str = "all trackle
     labels = enforced(labels, site.said, lambda: next(numbers))
     current = current_version(store)
     before = identities_of_tracklets(store, current) if current is not None else {}
-    names = keep_numbers(labels, before, partial(new_identity, store))
-    after = {tracklet: names[label] for tracklet, label in labels.items()}
-    sightings = claims(tracklets, after, found.walks, settings)
-    version = add_version(store, "recluster", note, sightings)
+    drafts = count(-1, -1)
+    names = keep_numbers(labels, before, lambda: next(drafts))
+    draft = {tracklet: names[label] for tracklet, label in labels.items()}
+    sightings = claims(tracklets, draft, found.walks, settings)
+    version, given = (adopt or partial(added, store))(note, current, sightings)
+    after = {tracklet: given.get(person, person) for tracklet, person in draft.items()}
     told_of = changes(before, after, [t.id for t in tracklets], evidence)
     walks = usual(learnt(walked(evidence, found.groups)))
     counts = (len(set(before.values())), len(set(after.values())))
     return Reclustered(version, len(tracklets), *counts, told_of, walks)
+
+
+def added(
+    store: Store, note: str, based_on: int | None, sightings: Sequence[Sighting]
+) -> tuple[int, dict[int, int]]:
+    """The version made here; nobody else writes meanwhile, so what it is based on is the newest still."""
+    return add_numbered_version(store, "recluster", note, sightings)
 
 
 def likely(odds: float) -> float:

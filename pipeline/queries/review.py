@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -15,18 +15,8 @@ from pipeline.queries.pictures.crops import tracklet_portraits
 from pipeline.queries.pictures.drawing import colour_of, contact_sheet
 from pipeline.queries.tracks import Sighted, tracks
 from pipeline.store.audit import audit
-from pipeline.store.corrections import (
-    CorrectionKind,
-    Move,
-    corrected_version,
-    corrections,
-    current,
-    record,
-    tracklets_of,
-    undo,
-)
+from pipeline.store.corrections import CorrectionKind, Said, corrections, current, tracklets_of
 from pipeline.store.database import Store
-from pipeline.store.identity_claims import new_identity
 
 Reply = Literal["same", "different", "unsure", "undo", "quit"]
 KEYS: dict[str, Reply] = {"s": "same", "d": "different", "n": "unsure", "u": "undo", "q": "quit"}
@@ -112,18 +102,42 @@ def question(parts: Sequence[Sighted]) -> Question:
     )
 
 
+class Keeper(Protocol):
+    """Who keeps the answers of a review: the writer, wherever it is."""
+
+    def say(
+        self,
+        *,
+        kind: CorrectionKind,
+        tracklets: tuple[int, ...],
+        person: int,
+        filed: int,
+        note: str,
+        shown: int | None,
+        apart: bool,
+        sitting: int | None,
+    ) -> Said:
+        """See `store.corrections.say`."""
+
+    def undo(self) -> int:
+        """Take back the last answer; the number of the newest identity version."""
+
+
 class Review:
     """One sitting: answers are kept one by one, all in one new identity version."""
 
-    def __init__(self, store: Store, pictures: Path, ask: Callable[[str, Path], Reply]) -> None:
+    def __init__(
+        self, store: Store, pictures: Path, ask: Callable[[str, Path], Reply], keeper: Keeper
+    ) -> None:
         """Nothing is asked or written yet.
 
         Args:
-            store: opened for writing.
+            store: any open store.
             pictures: folder for the pictures, made if missing.
             ask: shows a question and a picture, and gives the reply.
+            keeper: keeps answers, wherever the writer is.
         """
-        self.store, self.pictures, self.ask = store, pictures, ask
+        self.store, self.pictures, self.ask, self.keeper = store, pictures, ask, keeper
         self.version: int | None = None
         self.said: list[CorrectionKind] = []
 
@@ -156,7 +170,7 @@ class Review:
             if second is not None and self.others(elsewhere, second):
                 reply = self.ask_about(elsewhere, second, one.runner_up_probability)
                 if reply == "different":
-                    self.keep("different", elsewhere, second, elsewhere.person)
+                    self.keep("different", elsewhere, second)
         return reply
 
     def ask_about(self, one: Question, person: int, probability: float | None) -> Reply:
@@ -165,38 +179,39 @@ class Review:
         text = f"{one.camera} {' '.join(f't{t}' for t in one.tracklets)}: is this P{person}{stated}?"
         reply = self.ask(text, self.draw(one, person))
         if reply == "same":
-            self.keep("same", one, person, person)
+            self.keep("same", one, person)
         elif reply == "unsure":
-            self.keep("unsure", one, person, one.person)
+            self.keep("unsure", one, person)
         elif reply == "undo":
             self.take_back()
         return reply
 
     def parted(self, one: Question) -> int:
         """The new person that tracklets are filed under which are not who they were said to be."""
-        apart = new_identity(self.store)
-        self.keep("different", one, one.person, apart)
-        return apart
+        return self.keep("different", one, one.person, apart=True)
 
-    def keep(self, kind: CorrectionKind, one: Question, person: int, after: int) -> None:
-        """Keep an answer about the tracklets of a question and a person, and file them under `after`."""
-        if self.version is None:
-            self.version = corrected_version(self.store, "review")
-        others = self.others(one, person)
-        shown = others[:SHOWN] if kind == "same" else others
-        moves = [Move(t, 0, person, person) for t in shown]
-        moves += [Move(t, 1, one.person, after) for t in one.tracklets]
+    def keep(self, kind: CorrectionKind, one: Question, person: int, *, apart: bool = False) -> int:
+        """Keep an answer about the tracklets of a question and a person; under whom they are filed now."""
         verb = {"same": "is", "different": "is not", "unsure": "may be"}[kind]
-        note = f"{one.camera} {' '.join(f't{t}' for t in one.tracklets)} {verb} P{person}"
-        record(self.store, self.version, kind, note, moves)
+        said = self.keeper.say(
+            kind=kind,
+            tracklets=one.tracklets,
+            person=person,
+            filed=one.person,
+            note=f"{one.camera} {' '.join(f't{t}' for t in one.tracklets)} {verb} P{person}",
+            shown=SHOWN if kind == "same" else None,
+            apart=apart,
+            sitting=self.version,
+        )
+        self.version = said.version
         self.said.append(kind)
+        return said.person
 
     def take_back(self) -> None:
         """Undo this sitting's last answer, if there is one."""
         if self.said:
             self.said.pop()
-            undo(self.store)
-            self.version = current(self.store)
+            self.version = self.keeper.undo()
 
     def others(self, one: Question, person: int) -> list[int]:
         """A person's tracklets that are not in question."""

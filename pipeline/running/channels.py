@@ -48,6 +48,8 @@ class Link(msgspec.Struct, frozen=True):
     """Where each channel listens, by its name."""
     answers: str
     """What the address begins with at which a sender that ends waits for its answer; a number follows."""
+    requests: str
+    """Where the writer listens to what others want changed."""
     parent: Parent | None = None
     """Whom the worker serves and ends with; None where that is not a process of this machine."""
 

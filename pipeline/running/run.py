@@ -135,10 +135,12 @@ def run(
         state = "failed"
         try:
             if jobs:
-                reading = Reading(config, database, identities, report, listener, engine)
+                announce = store.lock.announce if store.lock else lambda address: None
+                reading = Reading(config, database, identities, report, listener, engine, announce)
                 read(reading, jobs, store, run_id)
             state = "interrupted" if report.interrupted else "done"
-            owed = owed or bool(jobs) or any(unlinked_tracklets(store, None, identities))
+            newest = current_version(store) or identities  # an operator may have spoken meanwhile
+            owed = owed or bool(jobs) or any(unlinked_tracklets(store, None, newest))
             if state == "done" and owed and not any(job.camera.live for job in jobs):
                 finish(store, config, listener)
         finally:
@@ -188,6 +190,8 @@ class Reading:
     """Filled in."""
     listener: RunListener
     engine: Callable[[], Engine]
+    announce: Callable[[str], None]
+    """Tells others where the writer listens to requests."""
 
 
 def read(reading: Reading, jobs: list[CameraJob], store: Store, run_id: int) -> None:
@@ -221,10 +225,12 @@ def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
             board = stack.enter_context(StatusBoard(reading.database))
             stack.enter_context(serve_status(board.status, reading.config.status.port))
         try:
+            engine = reading.engine()
+            reading.announce(engine.link.requests)
             finished = supervise(
                 jobs,
                 reading.config,
-                engine=reading.engine(),
+                engine=engine,
                 database=reading.database,
                 version=reading.version,
                 report=partial(tell, (tally, show), board),
@@ -235,6 +241,7 @@ def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
         except KeyboardInterrupt:
             report.interrupted = True
         finally:
+            reading.announce("")
             report.ended |= {names[recording]: ended for recording, ended in tally.ended.items()}
             report.stage_s = tally.seconds
             report.source_s = sum(ended.duration_s for ended in report.ended.values())

@@ -19,7 +19,10 @@ def audit(store: Store, action: str, subject: str, detail: dict[str, Any] | None
     A store that cannot be written is read all the same, with one warning in the log.
     """
     row = {"action": action, "subject": subject, "detail": detail or {}}
-    engine = store.engine if store.lock else engine_for(store.location, write=True)
+    if store.begun is not None:
+        new_row(store.begun, AuditEntry, time_ns=store.clock(), **row)
+        return
+    engine = store.engine if store.writes else engine_for(store.location, write=True)
     try:
         with translated(store.location.name), write_transaction(engine) as connection:
             new_row(connection, AuditEntry, time_ns=store.clock(), **row)

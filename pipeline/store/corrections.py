@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -15,11 +14,9 @@ from pipeline.store.database import Store
 from pipeline.store.database_errors import StoreError
 from pipeline.store.identity_claims import new_identity
 from pipeline.store.lookups import check_person
-from pipeline.store.open_store import open_store
 from pipeline.store.rows import insert_rows, new_row
 from pipeline.store.schema import CorrectionMember, CorrectionRow, IdentityVersion, SightingRow
 from pipeline.store.versions import current_version
-from pipeline.store.writer_lock import StoreInUseError
 
 CorrectionKind = Literal["merge", "split", "same", "different", "unsure", "undo"]
 RELATIONS: dict[str, Relation] = {
@@ -29,8 +26,6 @@ RELATIONS: dict[str, Relation] = {
     "different": "different",
 }
 """What each kind says of its two sides; the others say nothing."""
-WAIT_S = 1.0
-"""Between two tries to become the writer."""
 
 
 class CorrectionError(StoreError):
@@ -68,25 +63,6 @@ class Move(msgspec.Struct, frozen=True):
     after: int
 
 
-def open_when_free(
-    database: str, say: Callable[[str], None], *, sleep: Callable[[float], None] = time.sleep
-) -> Store:
-    """The store opened for writing, as soon as no run writes to it; `say` is told once that it waits.
-
-    Raises:
-        StoreError: it cannot be opened for any other reason.
-    """
-    waiting = False
-    while True:
-        try:
-            return open_store(database, write=True)
-        except StoreInUseError as error:
-            if not waiting:
-                say(f"{str(error).split(': wait')[0]}: waiting until it has finished (Ctrl-C gives up)")
-            waiting = True
-            sleep(WAIT_S)
-
-
 def merge(store: Store, people: Sequence[int]) -> int:
     """File everybody under the first of `people`; number of the newest identity version.
 
@@ -99,11 +75,12 @@ def merge(store: Store, people: Sequence[int]) -> int:
         raise CorrectionError(f"P{first}: name two people or more to merge")
     for person in (first, *others):
         check_person(store, person)
-    version = corrected_version(store, f"merge {names([first, *others])}")
-    for other in others:
-        kept = [Move(t, 0, first, first) for t in tracklets_of(store, version, first)]
-        moved = [Move(t, 1, other, first) for t in tracklets_of(store, version, other)]
-        record(store, version, "merge", f"P{other} is P{first}", [*kept, *moved])
+    with store.writing():
+        version = corrected_version(store, f"merge {names([first, *others])}")
+        for other in others:
+            kept = [Move(t, 0, first, first) for t in tracklets_of(store, version, first)]
+            moved = [Move(t, 1, other, first) for t in tracklets_of(store, version, other)]
+            record(store, version, "merge", f"P{other} is P{first}", [*kept, *moved])
     return version
 
 
@@ -120,10 +97,11 @@ def split(store: Store, person: int, tracklets: Iterable[int]) -> int:
     if not chosen or not set(chosen) < set(held):
         text = " ".join(f"t{tracklet}" for tracklet in held)
         raise CorrectionError(f"P{person} is {text}: name some of them, not all")
-    version = corrected_version(store, f"split P{person}")
-    apart = new_identity(store)
-    moves = [Move(t, int(t in chosen), person, apart if t in chosen else person) for t in held]
-    record(store, version, "split", f"P{apart} is not P{person}", moves)
+    with store.writing():
+        version = corrected_version(store, f"split P{person}")
+        apart = new_identity(store)
+        moves = [Move(t, int(t in chosen), person, apart if t in chosen else person) for t in held]
+        record(store, version, "split", f"P{apart} is not P{person}", moves)
     return apart
 
 
@@ -143,15 +121,60 @@ def undo(store: Store, correction: int | None = None) -> Correction:
         which = "no correction" if correction is None else f"no correction {correction} that still counts"
         raise CorrectionError(f"{which}: nothing to undo")
     last = wanted[-1]
-    version = corrected_version(store, f"undo {last.correction}")
     moves = moved_back(store, last.correction)
     note = f"not any more: {last.note}"
     with store.writing() as connection:
+        version = corrected_version(store, f"undo {last.correction}")
         insert_correction(connection, store.clock(), version, "undo", note, moves, last.correction)
         for move in moves:
             put(connection, version, move, claim_before(connection, last.version or version, move))
-    audit(store, "undo", note, {"version": version, "correction": last.correction})
+        audit(store, "undo", note, {"version": version, "correction": last.correction})
     return last
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An answer that was kept."""
+
+    correction: int
+    version: int
+    """The identity version it was carried out in."""
+    person: int
+    """Under whom the tracklets are filed now."""
+
+
+def say(
+    store: Store,
+    *,
+    kind: CorrectionKind,
+    tracklets: Sequence[int],
+    person: int,
+    filed: int,
+    note: str,
+    shown: int | None = None,
+    apart: bool = False,
+    sitting: int | None = None,
+) -> Said:
+    """Keep an answer of a review: these tracklets are, are not, or may be this person.
+
+    Args:
+        store: opened for writing.
+        kind: same, different or unsure.
+        tracklets: those in question.
+        person: whom they were compared with.
+        filed: under whom they are filed.
+        note: the answer in words.
+        shown: it speaks of so many of the person's tracklets, those that were shown; None for all.
+        apart: file them under a new person; otherwise `same` files them under `person`.
+        sitting: the version that holds the sitting's answers; a new one where it is not the newest any more.
+    """
+    with store.writing():
+        version = sitting if sitting == current(store) else None
+        version = version or corrected_version(store, "review")
+        others = [t for t in tracklets_of(store, version, person) if t not in tracklets]
+        after = new_identity(store) if apart else person if kind == "same" else filed
+        moves = [Move(t, 0, person, person) for t in others[:shown]]
+        moves += [Move(t, 1, filed, after) for t in tracklets]
+        return Said(record(store, version, kind, note, moves), version, after)
 
 
 def moved_back(store: Store, correction: int) -> list[Move]:
@@ -233,7 +256,7 @@ def record(store: Store, version: int, kind: CorrectionKind, note: str, moves: S
         if kind != "unsure":
             for move in moves:
                 put(connection, version, move, settled(move, kind, number))
-    audit(store, kind, note, {"version": version, "correction": number})
+        audit(store, kind, note, {"version": version, "correction": number})
     return number
 
 

@@ -21,31 +21,51 @@ class Store:
     """An open database with its schema checked; a context manager. The writer holds the one lock."""
 
     def __init__(
-        self, location: Location, engine: Engine, lock: WriterLock | None, clock: Callable[[], int]
+        self,
+        location: Location,
+        engine: Engine,
+        lock: WriterLock | None,
+        clock: Callable[[], int],
+        *,
+        writes: bool = False,
     ) -> None:
+        """`writes`: it may, though another process that lets it keeps the lock."""
         self.location = location
         self.engine = engine
         self.lock = lock
+        self.writes = writes or lock is not None
         self.clock = clock
         """Now, in UTC epoch ns."""
         self.warned = False
         """Whether the log says that audit entries cannot be kept."""
+        self.begun: Connection | None = None
+        """The transaction that goes on, which everything within it belongs to."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view that never blocks the writer; keep it short."""
+        """A consistent view that never blocks the writer; keep it short. Within `writing`, what that sees."""
+        if self.begun is not None:
+            yield self.begun
+            return
         with translated(self.location.name), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of it is kept, or nothing.
+        """One transaction: all of it is kept, or nothing. What is written within it is part of it.
 
         Raises:
             StoreFullError, StoreBusyError, ReadOnlyStoreError: see there.
         """
+        if self.begun is not None:
+            yield self.begun
+            return
         with translated(self.location.name), write_transaction(self.engine) as connection:
-            yield connection
+            self.begun = connection
+            try:
+                yield connection
+            finally:
+                self.begun = None
 
     def close(self) -> None:
         """Give connections and lock back."""

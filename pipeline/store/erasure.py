@@ -47,7 +47,7 @@ def forget(store: Store, person: int) -> Erased:
         ErasureIncompleteError: another program is reading; the bytes go when it has closed.
         StoreFullError: no space to rewrite the database.
     """
-    if store.lock is None:
+    if not store.writes:
         raise ReadOnlyStoreError(f"{store.location.name}: open for reading only")
     check_person(store, person)
     version = current_version(store)
@@ -79,7 +79,11 @@ def remove_tracklets(connection: Connection, person: int, tracklets: list[int]) 
 
 
 def purge(store: Store) -> None:
-    """Rewrite the database without what was deleted, and empty its write-ahead log.
+    """Leave no byte of what was deleted in the database's files.
+
+    SQLite overwrites with zeros what it deletes (`secure_delete`), so nothing need be rewritten: old bytes
+    are only in the write-ahead log, which is written back and emptied. A page that a reader still looks at
+    stays until then.
 
     Raises:
         ErasureIncompleteError, StoreFullError: see `forget`.
@@ -94,7 +98,9 @@ def purge(store: Store) -> None:
     # the pages from before lie in the write-ahead log until that is cut to nothing.
     plain = store.engine.execution_options(begin="")
     with translated(store.location.name), plain.connect() as connection:
-        connection.exec_driver_sql("VACUUM")
+        raw = connection.connection.driver_connection  # it frees a page a row, and SQLAlchemy sees no rows
+        assert raw is not None
+        raw.execute("PRAGMA incremental_vacuum").fetchall()
         busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
     if busy:
         raise ErasureIncompleteError(

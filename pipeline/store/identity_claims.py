@@ -40,13 +40,31 @@ def add_sightings(store: Store, version: int, sightings: Sequence[Sighting]) -> 
 
 
 def add_version(store: Store, kind: VersionKind, note: str, sightings: Sequence[Sighting]) -> int:
-    """Number of a new identity version with all its claims, kept in one transaction: never half of it."""
+    """Number of a new identity version with all its claims, in one transaction."""
     values = {"created_ns": store.clock(), "kind": kind, "note": note, "late": False}
     with store.writing() as connection:
         version = new_row(connection, IdentityVersion, **values)
         rows = [{"version": version, **msgspec.structs.asdict(sighting)} for sighting in sightings]
         insert_rows(connection, SightingRow, rows)
     return version
+
+
+def add_numbered_version(
+    store: Store, kind: VersionKind, note: str, sightings: Sequence[Sighting]
+) -> tuple[int, dict[int, int]]:
+    """`add_version` of claims whose new people are numbered below 0, and the number that each of them got."""
+    with store.writing():
+        drafts = sorted({s.identity for s in sightings if s.identity < 0}, reverse=True)
+        numbers = {draft: new_identity(store) for draft in drafts}
+        named = [
+            msgspec.structs.replace(
+                sighting,
+                identity=numbers.get(sighting.identity, sighting.identity),
+                runner_up=sighting.runner_up and numbers.get(sighting.runner_up, sighting.runner_up),
+            )
+            for sighting in sightings
+        ]
+        return add_version(store, kind, note, named), numbers
 
 
 def unlinked_tracklets(

@@ -53,7 +53,7 @@ def open_store(
     """
     location = locate(url_or_path)
     opened = open_engine(location, create=create, write=write, lock_held=lock_held)
-    return Store(location, opened.engine, opened.lock, clock)
+    return Store(location, opened.engine, opened.lock, clock, writes=write and lock_held)
 
 
 def open_engine(location: Location, *, create: bool, write: bool, lock_held: bool = False) -> Opened:

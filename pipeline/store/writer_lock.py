@@ -18,17 +18,27 @@ from pipeline.store.location import Location
 
 ADVISORY_LOCK = 0x46505252
 """Any constant will do; it names the one writer of a PostgreSQL database."""
+SPEAKS = "requests-1 "
+"""Version of the requests that a writer understands; its address follows."""
+LONGEST_BYTES = 1000
 
 
 class StoreInUseError(StoreError, kind="busy"):
     """Another process is the writer."""
 
+    def __init__(self, text: str, address: str | None = None) -> None:
+        super().__init__(text)
+        self.address = address
+        """Where it listens to requests; None where it does not, or speaks another version."""
+
 
 class WriterLock:
     """What makes a process the only writer; freed by the system when the process dies."""
 
-    def __init__(self, release: Callable[[], None]) -> None:
+    def __init__(self, release: Callable[[], None], announce: Callable[[str], None] | None = None) -> None:
+        """`announce` tells others where requests are listened to; None where there is no place to tell it."""
         self.release = release
+        self.announce = announce or (lambda address: None)
 
 
 def take_lock(location: Location) -> WriterLock:
@@ -50,13 +60,22 @@ def file_lock(path: Path) -> WriterLock:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        process = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+        process, _, address = os.read(descriptor, LONGEST_BYTES).decode(errors="replace").partition("\n")
         os.close(descriptor)
-        raise StoreInUseError(f"{path}: in use by process {process}: wait for it or stop it") from None
-    with suppress(OSError):  # the number is a courtesy: a full disk is told by the database itself
+        text = f"{path}: in use by process {process.strip() or 'unknown'}: wait for it or stop it"
+        at = address.strip().removeprefix(SPEAKS) if address.startswith(SPEAKS) else None
+        raise StoreInUseError(text, at) from None
+    announce = partial(write_lock, descriptor)
+    announce("")
+    return WriterLock(lambda: os.close(descriptor), announce)
+
+
+def write_lock(descriptor: int, address: str) -> None:
+    """Say in the lock file who writes, and where requests are listened to."""
+    with suppress(OSError):  # a courtesy: a full disk is told by the database itself
+        told = f"{os.getpid()}\n{SPEAKS}{address}\n" if address else f"{os.getpid()}\n"
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    return WriterLock(lambda: os.close(descriptor))
+        os.pwrite(descriptor, told.encode(), 0)
 
 
 def advisory_lock(location: Location) -> WriterLock:

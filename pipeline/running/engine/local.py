@@ -46,7 +46,7 @@ class LocalEngine:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{me.pid}-{me.started_ticks or 0}-"))
         self.folder.chmod(0o700)
         addresses = {name: f"ipc://{self.folder / name}" for name in CHANNELS}
-        self.link = Link(addresses, f"ipc://{self.folder}/bye-", me)
+        self.link = Link(addresses, f"ipc://{self.folder}/bye-", f"ipc://{self.folder}/requests", me)
 
     def signal(self) -> Signal:
         """A new signal, an event that processes share."""

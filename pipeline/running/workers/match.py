@@ -35,6 +35,7 @@ from pipeline.running.channels import (
     Sender,
     open_context,
 )
+from pipeline.running.requests import Listener
 from pipeline.store.database import Store
 from pipeline.store.database_errors import StoreError
 from pipeline.store.identity_claims import (
@@ -48,7 +49,7 @@ from pipeline.store.models import keep_calibration
 from pipeline.store.open_store import open_store
 from pipeline.store.recordings import end_recording, note_frame_size
 from pipeline.store.tracklets import add_tracklets
-from pipeline.store.versions import mark_late
+from pipeline.store.versions import current_version, mark_late
 from reid.sets.tracklets import CalibrationError
 
 BATCH = 64
@@ -89,7 +90,11 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
     progress = Sender(context, work.link, PROGRESS, alive)
     try:
         with open_store(work.database, write=True, lock_held=True) as store:
-            Writer(store, work, progress.send).serve(receiver, alive, stopped)
+            listener = Listener(context, work.link.requests, store)
+            try:
+                Writer(store, work, progress.send, listener.attend).serve(receiver, alive, stopped)
+            finally:
+                listener.close()
     except (StoreError, CalibrationError) as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
@@ -102,8 +107,17 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
 class Writer:
     """Stores what comes, and links what no camera can precede any more."""
 
-    def __init__(self, store: Store, job: MatchJob, report: Callable[[Message], None]) -> None:
-        """Nobody is known but those the store knows already."""
+    def __init__(
+        self,
+        store: Store,
+        job: MatchJob,
+        report: Callable[[Message], None],
+        attend: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Nobody is known but those the store knows; `attend` carries out what others want changed."""
+        self.attend = attend
+        self.version = max(job.version, current_version(store) or 0)
+        """The identity version that sightings go to: an operator's word makes a new one."""
         self.store, self.job, self.report = store, job, report
         self.watermarks = dict.fromkeys(job.recordings, -1)
         """Recordings still running: no tracklet of theirs will end before this time."""
@@ -128,6 +142,7 @@ class Writer:
         reported_s = 0.0
         while self.watermarks and alive():
             self.update(receiver.receive_batch(BATCH, self.refuse, wait_ms=self.wait_ms()))
+            self.listen()
             self.link_on()
             if time.monotonic() - reported_s > PROGRESS_S:
                 reported_s = time.monotonic()
@@ -140,6 +155,7 @@ class Writer:
         began_s = time.monotonic()
         linked = False
         while not linked and alive():
+            self.listen()
             to_the_end = self.work is None
             linked = self.link_on() and to_the_end
             waited_s = time.monotonic() - began_s if stopped() else 0.0
@@ -148,6 +164,17 @@ class Writer:
                 return
             if waited_s > LOOKS_S and self.matcher:
                 self.matcher.looks = False
+
+    def listen(self) -> None:
+        """Carry out what others want changed, and know who is who as the store does from then on.
+
+        Everybody is read from the store anew, in steps like any linking: what an operator said may move any
+        tracklet, and of somebody who was erased nothing may be left here.
+        """
+        if self.attend():
+            self.version = current_version(self.store) or self.version
+            self.matcher, self.work, self.thinks = None, None, False
+            self.all_linked, self.late = 0, False
 
     def wait_ms(self) -> int:
         """How long messages may be waited for before linking, or thinking, goes on."""
@@ -222,16 +249,16 @@ class Writer:
         if self.matcher is None or (until_ns is not None and until_ns <= self.linked_ns):
             return
         last_ns = None if until_ns is None else until_ns - 1
-        for tracklet in unlinked_tracklets(self.store, last_ns, self.job.version, after=self.all_linked):
+        for tracklet in unlinked_tracklets(self.store, last_ns, self.version, after=self.all_linked):
             claims = yield from self.matcher.updating(tracklet)
             self.mind_order(tracklet.due_ns)
-            add_sightings(self.store, self.job.version, claims)
+            add_sightings(self.store, self.version, claims)
             self.linked += 1
             yield
         if corrected := (yield from self.matcher.advancing(until_ns)):
-            add_sightings(self.store, self.job.version, corrected)
+            add_sightings(self.store, self.version, corrected)
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
-        self.all_linked = linked_up_to(self.store, self.job.version, after=self.all_linked)
+        self.all_linked = linked_up_to(self.store, self.version, after=self.all_linked)
 
     def restoring(self) -> Iterator[None]:
         """Make the matcher for the model, with everybody this model has seen before.
@@ -239,7 +266,7 @@ class Writer:
         Of who was seen more often the latest MOST_RECENT tracklets: all that may still be corrected is there.
         """
         matcher = open_matcher(self.store, self.job.config, self.model, partial(new_identity, self.store))
-        for known in load_gallery(self.store, self.job.version, newest=MOST_RECENT):
+        for known in load_gallery(self.store, self.version, newest=MOST_RECENT):
             matcher.restore(known.tracklet, known.sighting)
             self.newest_ns = max(self.newest_ns, known.tracklet.due_ns)
             yield
@@ -249,7 +276,7 @@ class Writer:
         """Note the first tracklet older than one linked before: the run ends with linking all again."""
         if due_ns < self.newest_ns and not self.late:
             self.late = True
-            mark_late(self.store, self.job.version)
+            mark_late(self.store, self.version)
         self.newest_ns = max(self.newest_ns, due_ns)
 
     def refuse(self, error: MessageError) -> None:

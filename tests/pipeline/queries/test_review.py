@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -14,7 +15,7 @@ from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.review import Reply, Review, Reviewed, questions
 from pipeline.queries.tracks import tracks
 from pipeline.records import Sighting
-from pipeline.store.corrections import constraints, corrections
+from pipeline.store.corrections import Said, constraints, corrections, say, undo
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import add_sightings
 from pipeline.store.open_store import open_store
@@ -22,6 +23,20 @@ from pipeline.store.versions import current_version
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]
+
+
+class Here:
+    """Keeps answers in the store at hand."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def say(self, **answer: Any) -> Said:
+        return say(self.store, **answer)
+
+    def undo(self) -> int:
+        undo(self.store)
+        return current_version(self.store) or 0
 
 
 def replies(*said: Reply) -> tuple[Callable[[str, Path], Reply], list[str]]:
@@ -48,7 +63,7 @@ def in_company(store: Store) -> None:
 
 def review(store: Store, tmp_path: Path, *said: Reply, below: float = 0.0) -> tuple[Reviewed, list[str]]:
     ask, asked = replies(*said)
-    return Review(store, tmp_path / "pictures", ask).go_through(below), asked
+    return Review(store, tmp_path / "pictures", ask, Here(store)).go_through(below), asked
 
 
 def test_only_ambiguous_links_are_asked_about(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class InProcessEngine:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         addresses = {name: f"ipc://{self.folder / name}" for name in CHANNELS}
-        self.link = Link(addresses, f"ipc://{self.folder}/bye-")
+        self.link = Link(addresses, f"ipc://{self.folder}/bye-", f"ipc://{self.folder}/requests")
         self.started: list[str] = []
 
     def signal(self) -> Signal:

@@ -24,7 +24,11 @@ from pipeline.running.channels import (
 
 
 def link(folder: Path) -> Link:
-    return Link({name: f"ipc://{folder / name}" for name in CHANNELS}, f"ipc://{folder}/bye-")
+    return Link(
+        {name: f"ipc://{folder / name}" for name in CHANNELS},
+        f"ipc://{folder}/bye-",
+        f"ipc://{folder}/requests",
+    )
 
 
 @pytest.fixture

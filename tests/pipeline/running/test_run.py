@@ -366,7 +366,7 @@ def test_nobody_else_can_write_from_the_first_moment_of_a_run_to_its_last(
     command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(site), "--db", str(database)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     lock = tmp_path / "out.db.lock"
-    while not (lock.is_file() and lock.read_text().strip() == str(process.pid)):
+    while not (lock.is_file() and lock.read_text().startswith(f"{process.pid}\n")):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     refused: list[bool] = []

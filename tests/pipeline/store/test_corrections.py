@@ -16,7 +16,6 @@ from pipeline.store.corrections import (
     constraints,
     corrections,
     merge,
-    open_when_free,
     split,
     undo,
 )
@@ -27,7 +26,6 @@ from pipeline.store.location import locate
 from pipeline.store.lookups import UnknownPersonError
 from pipeline.store.open_store import open_store
 from pipeline.store.versions import current_version, versions
-from pipeline.store.writer_lock import StoreInUseError
 from tests.store_scene import fill
 
 ROOT = Path(__file__).parents[3]
@@ -122,25 +120,6 @@ def test_people_who_are_not_there_cannot_be_corrected(tmp_path: Path) -> None:
         with pytest.raises(CorrectionError, match="two people or more"):
             merge(store, [1, 1])
         assert held(store) == BEFORE and current_version(store) == 1
-
-
-def test_a_correction_waits_for_the_run_that_writes_and_says_so_once(tmp_path: Path) -> None:
-    path = str(fill(tmp_path / "a.db"))
-    running = open_store(path, write=True)
-    said: list[str] = []
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) == 3:
-            running.close()
-
-    with open_when_free(path, said.append, sleep=sleep) as store:
-        assert held(store) == BEFORE
-    assert len(slept) == 3 and len(said) == 1
-    assert "in use by process" in said[0] and "waiting until it has finished" in said[0]
-    with pytest.raises(StoreInUseError), open_store(path, write=True), open_store(path, write=True):
-        pass
 
 
 def test_a_forgotten_person_leaves_no_tracklet_in_the_history(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pipeline.messages import (
     TrackletEmbedded,
     Watermark,
 )
+from pipeline.running.requests import Forget, Merge, carried_out
 from pipeline.running.workers import match as match_worker
 from pipeline.running.workers.match import MatchJob, Writer
 from pipeline.store.database import Store
@@ -250,3 +251,43 @@ def test_neither_order_nor_batch_changes_an_identity(
     tmp_path: Path, in_turn: dict[tuple[str, int, int], int], seed: int, batch: int
 ) -> None:
     assert identities(tmp_path / "b.db", np.random.default_rng(seed), batch) == in_turn
+
+
+def test_what_an_operator_says_meanwhile_holds_for_who_comes_next(tmp_path: Path) -> None:
+    """Two people are said to be one; later pieces of either are filed under the number that stays."""
+    with open_store(tmp_path / "f.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        (telling, *_) = [story(n + 1, name) for n, name in enumerate(CAMERAS)]
+        half = len(telling) // 2
+        writer.update(telling[:half])
+        writer.link(2 * 10**18)
+        before = identities_of_tracklets(store, writer.version)
+        first, second = sorted(set(before.values()))[:2]
+        asked = [Merge((first, second))]
+        writer.attend = lambda: len([carried_out(store, asked.pop()) for _ in asked[:]])
+        writer.listen()
+        assert writer.version == current_version(store) != writer.job.version
+        writer.update(telling[half:])
+        writer.link(None)
+        after = identities_of_tracklets(store, writer.version)
+    assert second not in after.values() and len(after) > len(before)
+    assert {t: first if person == second else person for t, person in before.items()}.items() <= after.items()
+
+
+def test_nobody_is_filed_under_who_was_erased_meanwhile(tmp_path: Path) -> None:
+    with open_store(tmp_path / "f.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        (telling, *_) = [story(n + 1, name) for n, name in enumerate(CAMERAS)]
+        half = len(telling) // 2
+        writer.update(telling[:half])
+        writer.link(2 * 10**18)
+        gone = min(identities_of_tracklets(store, writer.version).values())
+        erased = [t for t, p in identities_of_tracklets(store, writer.version).items() if p == gone]
+        asked = [Forget(gone)]
+        writer.attend = lambda: len([carried_out(store, asked.pop()) for _ in asked[:]])
+        writer.listen()
+        writer.update(telling[half:])
+        writer.link(None)
+        after = identities_of_tracklets(store, writer.version)
+        left = {tracklet.id for tracklet in stored_tracklets(store)}
+    assert gone not in after.values() and not left & set(erased) and set(after) == left

@@ -1,0 +1,350 @@
+"""What anybody wants changed: asked of the one writer, or done here where nobody writes.
+
+While a run writes, its match worker listens at an address that the lock file names, in a folder that only
+this user may enter. Requests are carried out one after another, in the order of arrival, between batches,
+each in one transaction: all of it or nothing. One that contradicts an earlier one sees what that one did.
+
+- A requester that goes away before its answer: the request is carried out all the same, once.
+- A writer that dies half way: nothing of the request is kept; the requester is told that it is unknown, and
+  `correct history` shows whether the last one still made it.
+- A run that is closing: whoever asks waits until it has let go of the database, and then does it himself.
+- The same request sent twice (it has a key) is carried out once; the second sender gets the same answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import zmq
+
+from pipeline.errors import Kind, MendableError
+from pipeline.records import Sighting
+from pipeline.running.channels import Context, open_context
+from pipeline.store.corrections import Correction, CorrectionKind, Said, merge, say, split, undo
+from pipeline.store.database import Store
+from pipeline.store.erasure import Erased, forget
+from pipeline.store.identity_claims import add_numbered_version
+from pipeline.store.open_store import open_store
+from pipeline.store.versions import VersionKind, current_version
+from pipeline.store.writer_lock import StoreInUseError
+
+MOST_BYTES = 64 * 2**20
+"""A request or answer of more is refused: a version of a million claims has fewer."""
+PATIENCE_S = 120.0
+"""How long an answer is waited for from a writer that lives."""
+NEXT_LOOK_S = 0.25
+"""Between two looks whether the writer still writes."""
+REMEMBERED = 1000
+"""Answers kept for those who ask again with the same key."""
+
+
+class Merge(msgspec.Struct, frozen=True, tag=True):
+    """File everybody under the first of these people."""
+
+    people: tuple[int, ...]
+
+
+class Split(msgspec.Struct, frozen=True, tag=True):
+    """File these tracklets of a person under a new one."""
+
+    person: int
+    tracklets: tuple[int, ...]
+
+
+class Undo(msgspec.Struct, frozen=True, tag=True):
+    """Take back a correction; None: the last."""
+
+    correction: int | None
+
+
+class Say(msgspec.Struct, frozen=True, tag=True):
+    """Keep an answer of a review; see `store.corrections.say`."""
+
+    kind: CorrectionKind
+    tracklets: tuple[int, ...]
+    person: int
+    filed: int
+    note: str
+    shown: int | None = None
+    apart: bool = False
+    sitting: int | None = None
+
+
+class Forget(msgspec.Struct, frozen=True, tag=True):
+    """Erase a person."""
+
+    person: int
+
+
+class Propose(msgspec.Struct, frozen=True, tag=True):
+    """Make a new identity version of claims that were thought out elsewhere, from what `based_on` said."""
+
+    kind: VersionKind
+    note: str
+    based_on: int | None
+    sightings: tuple[Sighting, ...]
+    """People below 0 are new: each gets a number."""
+
+
+Request = Merge | Split | Undo | Say | Forget | Propose
+
+
+class Merged(msgspec.Struct, frozen=True, tag=True):
+    """People are one."""
+
+    version: int
+
+
+class Parted(msgspec.Struct, frozen=True, tag=True):
+    """Tracklets are a person of their own."""
+
+    person: int
+    version: int
+
+
+class Undone(msgspec.Struct, frozen=True, tag=True):
+    """A correction was taken back."""
+
+    correction: Correction
+    version: int
+
+
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """An answer was kept."""
+
+    said: Said
+
+
+class Forgotten(msgspec.Struct, frozen=True, tag=True):
+    """A person was erased."""
+
+    erased: Erased
+
+
+class Adopted(msgspec.Struct, frozen=True, tag=True):
+    """A proposal is the newest identity version."""
+
+    version: int
+    numbers: dict[int, int]
+    """The number of each new person, by the one that the proposal gave."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """Nothing was changed."""
+
+    kind: Kind
+    text: str
+
+
+Answer = Merged | Parted | Undone | Answered | Forgotten | Adopted | Refused
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A request on its way."""
+
+    key: str
+    request: Request
+
+
+class RefusedRequest(MendableError):
+    """The writer refused a request; its kind is the writer's."""
+
+
+class NotFoundRequest(RefusedRequest, kind="not found"):
+    """What a request names is not there."""
+
+
+class WrongRequest(RefusedRequest, kind="wrong input"):
+    """A request cannot be meant."""
+
+
+class BusyWriter(RefusedRequest, kind="busy"):
+    """The writer cannot do it now."""
+
+
+class UnavailableWriter(RefusedRequest, kind="unavailable"):
+    """The writer does not answer, or could not do it."""
+
+
+class FullStore(RefusedRequest, kind="full"):
+    """There is no room for it."""
+
+
+BY_KIND: dict[Kind, type[RefusedRequest]] = {
+    one.kind: one for one in (NotFoundRequest, WrongRequest, BusyWriter, UnavailableWriter, FullStore)
+}
+
+
+def carried_out(store: Store, request: Request) -> Answer:
+    """What a request changed; nothing where it is refused.
+
+    Args:
+        store: opened for writing.
+        request: what is wanted.
+    """
+    try:
+        return done(store, request)
+    except MendableError as error:
+        return Refused(error.kind, str(error))
+
+
+def done(store: Store, request: Request) -> Answer:
+    """See `carried_out`.
+
+    Raises:
+        MendableError: it cannot be done.
+    """
+    match request:
+        case Merge():
+            return Merged(merge(store, request.people))
+        case Split():
+            return Parted(split(store, request.person, request.tracklets), current_version(store) or 0)
+        case Undo():
+            return Undone(undo(store, request.correction), current_version(store) or 0)
+        case Say():
+            return Answered(say(store, **msgspec.structs.asdict(request)))
+        case Forget():
+            return Forgotten(forget(store, request.person))
+        case Propose():
+            return adopted(store, request)
+
+
+def adopted(store: Store, proposal: Propose) -> Answer:
+    """Make a proposal the newest version, unless there is a newer one than it was made from."""
+    with store.writing():
+        newest = current_version(store)
+        if newest != proposal.based_on:
+            return Refused("busy", f"identity version {newest} was made meanwhile: try again")
+        version, numbers = add_numbered_version(store, proposal.kind, proposal.note, proposal.sightings)
+    return Adopted(version, numbers)
+
+
+class Listener:
+    """The writer's ear: requests in, answers out, one at a time."""
+
+    def __init__(self, context: Context, address: str, store: Store) -> None:
+        """Listen at an address."""
+        self.store = store
+        self.answers: OrderedDict[str, bytes] = OrderedDict()
+        self.socket = context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 1000)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
+        self.socket.bind(address)
+
+    def attend(self) -> int:
+        """Carry out what has been asked for; how many requests changed something."""
+        changed = 0
+        while self.socket.poll(0, zmq.POLLIN):
+            frames = self.socket.recv_multipart()
+            if len(frames) != 3:  # not one of ours
+                continue
+            answer, new = self.answer(frames[2])
+            changed += new
+            self.socket.send_multipart([*frames[:2], answer])
+        return changed
+
+    def answer(self, data: bytes) -> tuple[bytes, bool]:
+        """The answer to a request, and whether it changed something now."""
+        try:
+            asked = msgspec.msgpack.decode(data, type=Envelope)
+        except msgspec.DecodeError as error:
+            return msgspec.msgpack.encode(Refused("wrong input", f"not a request: {error}")), False
+        if asked.key in self.answers:
+            return self.answers[asked.key], False
+        try:
+            given = carried_out(self.store, asked.request)
+        except Exception as error:  # of one request; the run, and everybody else's, goes on
+            given = Refused("unavailable", f"could not be done: {error!r}")
+        self.answers[asked.key] = msgspec.msgpack.encode(given)
+        if len(self.answers) > REMEMBERED:
+            self.answers.popitem(last=False)
+        return self.answers[asked.key], not isinstance(given, Refused)
+
+    def close(self) -> None:
+        """Hand over the last answers, then close."""
+        self.socket.close()
+
+
+A = TypeVar("A", Merged, Parted, Undone, Answered, Forgotten, Adopted)
+
+
+def ask(
+    database: str, request: Request, expected: type[A], say: Callable[[str], None] = lambda text: None
+) -> A:
+    """The answer to a request: the running writer's, or, where nobody writes, our own.
+
+    Args:
+        database: SQLite file or URL.
+        request: what is wanted.
+        expected: the kind of answer that belongs to it.
+        say: told once when an answer takes its time.
+
+    Raises:
+        RefusedRequest: it was refused, or the writer does not answer.
+        StoreError: the database cannot be opened for another reason than that somebody writes to it.
+    """
+    key, began_s, told = secrets.token_hex(16), time.monotonic(), False
+    while True:
+        try:
+            with open_store(database, write=True) as store:
+                return accepted(carried_out(store, request), expected)
+        except StoreInUseError as busy:
+            if busy.address is None:
+                raise
+            answer = sent(busy.address, Envelope(key, request))
+        if answer is not None:
+            return accepted(answer, expected)
+        if time.monotonic() - began_s > PATIENCE_S:
+            raise UnavailableWriter("the running program does not answer: see `status`, and try again")
+        if not told and time.monotonic() - began_s > 1.0:
+            say("waiting for the program that writes to the database")
+            told = True
+        time.sleep(NEXT_LOOK_S)
+
+
+def accepted(answer: Answer, expected: type[A]) -> A:
+    """The answer, where it is of the kind that was asked for.
+
+    Raises:
+        RefusedRequest: it is a refusal, or something else.
+    """
+    if isinstance(answer, Refused):
+        raise BY_KIND[answer.kind](answer.text)
+    if not isinstance(answer, expected):
+        raise UnavailableWriter("the running program answered something else: is it of another version?")
+    return answer
+
+
+def sent(address: str, envelope: Envelope, *, wait_s: float = 5.0) -> Answer | None:
+    """The writer's answer; None where nobody listens there, or none came in time."""
+    with open_context() as context, context.socket(zmq.REQ) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.connect(address)
+        if not socket.poll(round(1000 * NEXT_LOOK_S), zmq.POLLOUT):
+            return None
+        socket.send(msgspec.msgpack.encode(envelope))
+        if not socket.poll(round(1000 * wait_s), zmq.POLLIN):
+            return None
+        answer: Answer = msgspec.msgpack.decode(socket.recv(), type=Answer)
+        return answer
+
+
+class Asking:
+    """Keeps the answers of a review by asking the writer."""
+
+    def __init__(self, database: str, say: Callable[[str], None]) -> None:
+        self.database, self.waiting = database, say
+
+    def say(self, **answer: Any) -> Said:
+        """See `store.corrections.say`."""
+        return ask(self.database, Say(**answer), Answered, self.waiting).said
+
+    def undo(self) -> int:
+        """Take back the last answer; the number of the newest identity version."""
+        return ask(self.database, Undo(None), Undone, self.waiting).version
