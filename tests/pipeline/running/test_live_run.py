@@ -336,3 +336,44 @@ def test_a_file_replayed_in_real_time_ends_by_itself(scene: Scene, tmp_path: Pat
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) and len(exported(tmp_path / "out.db")) > 0
+
+
+def commanded(*words: object) -> tuple[int, str, float]:
+    """Exit code, output and duration of one of our commands, in a process of its own."""
+    began_s = time.monotonic()
+    command = [sys.executable, str(ROOT / "run_pipeline.py"), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+    return done.returncode, done.stdout + done.stderr, time.monotonic() - began_s
+
+
+def in_view(database: Path) -> list[int]:
+    """Everybody known by now, the newest identity version's."""
+    code, said, _ = commanded("query", "people", "--db", database, "--json")
+    return [person["person"] for person in json.loads(said)["people"]] if code == 0 else []
+
+
+@rtsp
+@pytest.mark.slow
+def test_people_are_merged_parted_and_erased_while_a_live_run_goes_on(scene: Scene, tmp_path: Path) -> None:
+    videos = {camera.name: camera.video for camera in scene.cameras}
+    with RtspServer(videos) as server, running(live_config(server, SMALL), tmp_path) as run:
+        run.until(lambda: len(in_view(run.database)) >= 3)
+        first, second, third, *_ = in_view(run.database)
+        code, said, took_s = commanded("correct", "merge", f"P{first}", f"P{second}", "--db", run.database)
+        assert code == 0, said
+        assert f"P{second}: now P{first}" in said and took_s < 20
+        assert second not in in_view(run.database)
+        assert commanded("correct", "undo", "--db", run.database)[0] == 0
+        assert second in in_view(run.database)
+        code, said, _ = commanded("forget", f"P{third}", "--db", run.database, "--yes")
+        assert code == 0 and f"P{third} is erased" in said, said
+        assert third not in in_view(run.database)
+        assert commanded("recluster", "--db", run.database)[0] == 0
+        boxes = known(run.database)
+        run.until(lambda: known(run.database) > boxes)  # it goes on, and links
+        assert run.states() == ["live"] * len(videos)
+        code, said, _ = run.stop()
+        assert code == 0, said
+    assert third not in in_view(run.database)
+    code, said, _ = commanded("correct", "history", "--db", run.database)
+    assert code == 0 and "merge" in said and "undo" in said
