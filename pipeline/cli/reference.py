@@ -116,7 +116,7 @@ def described(path: str, command: TyperCommand) -> list[str]:
         if one.param_type_name == "option" and one.required
     )
     typed = " ".join(filter(None, (PROGRAM, path, usage, needed.replace("OUT_PATH", "OUT"))))
-    head = ["```", f"{typed} [OPTIONS]", "```", "", *(command.help or "").splitlines(), ""]
+    head = ["```", f"{typed} [OPTIONS]", "```", "", *literal(command.help or "").splitlines(), ""]
     return [*head, *table(("", "a value is", "default", "meaning"), rows)]
 
 
@@ -269,7 +269,13 @@ def metrics() -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a Markdown table."""
     cells = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in cells]
+    return ["| " + " | ".join(literal(cell).replace("|", r"\|") for cell in row) + " |" for row in cells]
+
+
+def literal(text: str) -> str:
+    """Text in which nothing outside code is taken for HTML."""
+    parts = text.split("`")
+    return "`".join(part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
 
 
 def page(lines: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from pipeline.cli.field_words import fields, records_in
 from pipeline.cli.json_answers import ANSWERS, Answer
 from pipeline.cli.main import app
-from pipeline.cli.reference import CODES, KINDS, commands, field_rows, pages, sections
+from pipeline.cli.reference import CODES, KINDS, commands, field_rows, literal, pages, sections
 from pipeline.config import Config
 from pipeline.errors import Kind
 from pipeline.queries.export import ExportedBox
@@ -81,6 +81,10 @@ def check(value: dict[str, Any], kinds: dict[str, Any]) -> None:
         for record in records_in(kind):
             for item in value[key] if isinstance(value[key], list) else [value[key]]:
                 check(item, types(record))
+
+
+def test_what_looks_like_html_is_text_outside_code() -> None:
+    assert literal("gt_<camera>.txt, `<name>`") == "gt_&lt;camera>.txt, `<name>`"
 
 
 def test_every_exit_code_and_every_kind_of_error_is_explained() -> None:
