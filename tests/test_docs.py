@@ -121,6 +121,11 @@ def test_a_page_for_users_is_no_notebook(page: str) -> None:
     assert sum(bool(re.search(r"\d", word)) for word in words) <= 0.07 * len(words)
 
 
+def test_the_readme_and_its_picture_stay_small() -> None:
+    assert (ROOT / "README.md").stat().st_size <= 4_887
+    assert (ROOT / "docs/pictures/demo.png").stat().st_size < 150_000
+
+
 def test_a_command_that_is_not_there_is_noticed() -> None:
     for wrong in ("query poeple --db a.db", "find --db a.db", "run a.mp4 --db", "export --format avi --db a"):
         with pytest.raises(WrongUsage):

@@ -112,7 +112,9 @@ def option_text(kind: Any, words: Mapping[str, str]) -> str:
     """One member of a union in words."""
     if get_origin(kind) is Annotated:
         inner, *limits = get_args(kind)
-        return limited(kind_text(inner, words), limits[0])
+        text = kind_text(inner, words)
+        least = text.removesuffix(" or nothing")
+        return limited(least, limits[0]) + text[len(least) :]
     if get_origin(kind) is Literal:
         return alternatives([f"`{value}`" for value in get_args(kind)])
     if get_origin(kind) in (tuple, list):

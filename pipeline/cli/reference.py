@@ -99,14 +99,7 @@ def described(path: str, command: TyperCommand) -> list[str]:
     kinds = get_type_hints(getattr(command.callback, "__wrapped__", command.callback), include_extras=True)
     parameters: list[Any] = [one for one in command.params if one.name != "help"]
     rows = [
-        (
-            f"`{shown(one)}`",
-            "" if one.is_bool_flag else kind_text(kinds[one.name]).removesuffix(" or nothing"),
-            "needed" if one.required else "" if one.default in (None, False, "") else f"`{one.default}`",
-            one.help or "",
-        )
-        if one.param_type_name == "option"
-        else (f"`{shown(one)}`", kind_text(kinds[one.name]), "needed" if one.required else "", one.help or "")
+        (f"`{shown(one)}`", value_text(one, kinds[one.name]), unsaid_text(one), one.help or "")
         for one in parameters
     ]
     usage = " ".join(shown(one) for one in parameters if one.param_type_name == "argument")
@@ -118,6 +111,20 @@ def described(path: str, command: TyperCommand) -> list[str]:
     typed = " ".join(filter(None, (PROGRAM, path, usage, needed.replace("OUT_PATH", "OUT"))))
     head = ["```", f"{typed} [OPTIONS]", "```", "", *literal(command.help or "").splitlines(), ""]
     return [*head, *table(("", "a value is", "default", "meaning"), rows)]
+
+
+def value_text(parameter: Any, kind: Any) -> str:
+    """What may be written behind an option, or as an argument; nothing for a switch."""
+    if getattr(parameter, "is_bool_flag", False):
+        return ""
+    return kind_text(kind).removesuffix(" or nothing").removeprefix("a list, each ")
+
+
+def unsaid_text(parameter: Any) -> str:
+    """What holds where a parameter is left out."""
+    if parameter.required:
+        return "needed"
+    return "" if parameter.default in (None, False, "") else f"`{parameter.default}`"
 
 
 def shown(parameter: Any) -> str:

@@ -45,7 +45,7 @@ class Row(NamedTuple):
         (str | None, "text or nothing"),
         (Annotated[float, Meta(gt=0)] | Literal["max"] | None, "a number above 0, `max` or nothing"),
         (Annotated[int, Meta(ge=32, multiple_of=32)], "a whole number from 32 in steps of 32"),
-        (Annotated[int | None, typer.Option(min=1, max=9)], "a whole number or nothing from 1 to 9"),
+        (Annotated[int | None, typer.Option(min=1, max=9)], "a whole number from 1 to 9 or nothing"),
         (Literal["a", "b", "c"], "`a`, `b` or `c`"),
         (tuple[str, ...], "a list, each text"),
         (list[Inner], "a list, each [Inner](#inner)"),
