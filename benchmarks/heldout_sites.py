@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 from pipeline.config import MatcherConfig  # noqa: E402
 from pipeline.constraints import Constraints  # noqa: E402
 from pipeline.linking import cluster  # noqa: E402
-from pipeline.linking.same_person_evidence import gather  # noqa: E402
+from pipeline.linking.same_person_evidence import gather_evidence  # noqa: E402
 from pipeline.linking.site import Place, Site  # noqa: E402
 from pipeline.linking.walking_times import Transit  # noqa: E402
 from pipeline.messages import Embedding, TrackletKey  # noqa: E402
@@ -250,7 +250,7 @@ def grouped(
         setting,
         MODEL,
     )
-    groups = cluster.people(gather(stored, site, pairs=pairs), LINKED, Transit()).groups
+    groups = cluster.grouped_into_people(gather_evidence(stored, site, pairs=pairs), LINKED, Transit()).groups
     said = np.empty(len(visits), np.int64)
     for number, members in enumerate(groups):
         said[members] = number

@@ -40,7 +40,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipeline.config import Config  # noqa: E402
 from pipeline.evaluate.evaluation import Evaluation, Judged, evaluate, judge, measure  # noqa: E402
-from pipeline.evaluate.found import Found, read_found  # noqa: E402
+from pipeline.evaluate.found import FoundBoxes, read_found  # noqa: E402
 from pipeline.evaluate.labels import labels  # noqa: E402
 from pipeline.evaluate.tracking import across_idf1  # noqa: E402
 from pipeline.evaluate.truth import CameraTruth, read_truth  # noqa: E402
@@ -249,11 +249,11 @@ def peer_tracks(name: str, video: Path, frames: int) -> dict[str, NDArray[Any]]:
     return dict(np.load(path))
 
 
-def peer_found(tracks: dict[str, NDArray[Any]], tracker: str) -> Found:
+def peer_found(tracks: dict[str, NDArray[Any]], tracker: str) -> FoundBoxes:
     """A peer's tracks in the ruler's form; nobody is identified yet."""
     rows = tracks[tracker]
     boxes = labels(rows[:, 0].astype(int).tolist(), rows[:, 1].astype(int).tolist(), rows[:, 2:6].tolist())
-    return Found(boxes, -boxes.ids, boxes.ids)
+    return FoundBoxes(boxes, -boxes.ids, boxes.ids)
 
 
 def track_vectors(
@@ -294,7 +294,7 @@ def identified(
             names[track] = cluster.get((one.camera, track), loose)
             loose -= (one.camera, track) not in cluster
         ids = np.array([names[track] for track in one.found.tracks.ids.tolist()], np.int64)
-        found = Found(one.found.tracks, ids, one.found.tracklets)
+        found = FoundBoxes(one.found.tracks, ids, one.found.tracklets)
         result.append(Judged(one.camera, one.truth, found, one.rows, one.counts))
     return result
 

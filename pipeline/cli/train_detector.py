@@ -14,7 +14,7 @@ from rich.table import Table
 
 from pipeline.cli.exit_codes import exit_code
 from pipeline.errors import MendableError
-from pipeline.tracking.training.person_samples import Sample, read_samples, without_copies
+from pipeline.tracking.training.person_samples import LabelledImage, read_samples, without_copies
 from pipeline.tracking.training.train_detector import (
     EVALUATION_SIZES_PX,
     Recipe,
@@ -57,7 +57,7 @@ def train_detector(
 
 
 def choose(
-    models: dict[str, Any], samples: list[Sample], out: Path, console: Console, *, threads: int
+    models: dict[str, Any], samples: list[LabelledImage], out: Path, console: Console, *, threads: int
 ) -> None:
     """Write the model with the best mean AP over the evaluation sizes, and show every model's."""
     table = Table("model", *(f"AP50 / AP at {size}" for size in EVALUATION_SIZES_PX))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.demo.clothes import PHASES, Sprite
 from pipeline.demo.people import Picture
 from pipeline.demo.room import Room
-from pipeline.demo.stage import HEIGHTS_M, SPEEDS_M_S, WALKS, Place, Walk
+from pipeline.demo.stage import HEIGHTS_M, SPEEDS_M_S, WALKS, Stage, Walk
 
 STRIDE_M = 1.45
 """Way of one walking cycle of two steps."""
@@ -47,13 +47,13 @@ class Pose:
     direction: int
 
 
-def develop(image: NDArray[np.float32], place: Place) -> Picture:
+def develop(image: NDArray[np.float32], place: Stage) -> Picture:
     """Light (0..255) as the camera's pixels: cast and gamma."""
     share = np.clip(image * np.array(place.cast, np.float32) / 255, 0, 1) ** place.gamma
     return np.asarray(share * 255 + 0.5, np.uint8)
 
 
-def pose(walk: Walk, place: Place, time_s: float) -> Pose | None:
+def pose(walk: Walk, place: Stage, time_s: float) -> Pose | None:
     """Where the walker is `time_s` after the scene's start, or None before and after the walk."""
     lens = place.lens
     begin = -walk.direction * EDGE * lens.half_width_m(walk.depths_m[0])
@@ -74,7 +74,7 @@ class Film:
     """Draws the frames of one camera, one after the other."""
 
     def __init__(
-        self, place: Place, room: Room, sprites: dict[int, Sprite], rng: np.random.Generator
+        self, place: Stage, room: Room, sprites: dict[int, Sprite], rng: np.random.Generator
     ) -> None:
         self.place, self.room, self.sprites, self.rng = place, room, sprites, rng
         self.empty = np.asarray(cv2.GaussianBlur(develop(room.image, place), (0, 0), place.blur_px), np.uint8)

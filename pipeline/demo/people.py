@@ -55,7 +55,7 @@ GREY_HEAD = (
 )
 
 
-class PhotographError(MendableError, RuntimeError):
+class MissingPhotographError(MendableError, RuntimeError):
     """The photographs of the ultralytics package are not where they should be."""
 
 
@@ -80,11 +80,13 @@ def load_photograph(name: str) -> Picture:
     """
     spec = importlib.util.find_spec("ultralytics")
     if spec is None or spec.origin is None:
-        raise PhotographError("the demo's people come from the ultralytics package: pip install ultralytics")
+        raise MissingPhotographError(
+            "the demo's people come from the ultralytics package: pip install ultralytics"
+        )
     path = Path(spec.origin).parent / "assets" / name
     image = read_picture(path)
     if image is None:
-        raise PhotographError(f"{path} is missing: reinstall ultralytics")
+        raise MissingPhotographError(f"{path} is missing: reinstall ultralytics")
     return image
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.demo.clothes import OUTFITS, SPRITE_HEIGHT_PX, Sprite, dress
 from pipeline.demo.film import Film, TruthBox, develop
 from pipeline.demo.people import Picture, cut_people, enlarge
-from pipeline.demo.stage import PLACES, Place
+from pipeline.demo.stage import PLACES, Stage
 
 SECONDS = 40.0
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
@@ -67,7 +67,7 @@ def make_scene(out: Path, *, seed: int = 0, seconds: float = SECONDS) -> Scene:
     return Scene(tuple(record(place, sprites, out, seed=seed, seconds=seconds) for place in PLACES))
 
 
-def record(place: Place, sprites: dict[int, Sprite], out: Path, *, seed: int, seconds: float) -> SceneCamera:
+def record(place: Stage, sprites: dict[int, Sprite], out: Path, *, seed: int, seconds: float) -> SceneCamera:
     """Film one camera: writes its recording and its truth."""
     rng = np.random.default_rng([seed, len(place.name), *place.name.encode()])
     room = place.build(place.lens, rng)
@@ -86,7 +86,7 @@ def record(place: Place, sprites: dict[int, Sprite], out: Path, *, seed: int, se
     )
 
 
-def seen_by(place: Place, sprite: Sprite) -> Sprite:
+def seen_by(place: Stage, sprite: Sprite) -> Sprite:
     """The person in a camera's colours, about as large as the camera sees anybody."""
     scale = min(1.0, place.lens.focal_px * 1.9 / 4.4 / SPRITE_HEIGHT_PX)
     images = tuple(develop(enlarge(image, scale).astype(np.float32) * 0.94, place) for image in sprite.images)

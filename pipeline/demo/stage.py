@@ -31,7 +31,7 @@ WALL_PX_PER_M = 100
 
 
 @dataclass(frozen=True)
-class Place:
+class Stage:
     """One camera: its picture, its view and its flaws."""
 
     name: str
@@ -180,8 +180,8 @@ def shade_floor(floor: Texture, footprint: tuple[float, float, float, float], bl
 
 
 PLACES = (
-    Place("hall", Lens(960, 544, 860.0, 2.3, 0.16), 25.0, 0.0, (0.96, 1.0, 1.06), 1.0, 0.6, 2.2, build_hall),
-    Place(
+    Stage("hall", Lens(960, 544, 860.0, 2.3, 0.16), 25.0, 0.0, (0.96, 1.0, 1.06), 1.0, 0.6, 2.2, build_hall),
+    Stage(
         "aisle", Lens(640, 480, 640.0, 2.6, 0.24), 12.5, 4.0, (1.1, 0.98, 0.8), 1.12, 0.9, 4.5, build_aisle
     ),
 )

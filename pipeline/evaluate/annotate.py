@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.atomic_files import replaced_folder
 from pipeline.boxes import first_in_frame
 from pipeline.errors import MendableError
-from pipeline.evaluate.found import Found, read_found
+from pipeline.evaluate.found import FoundBoxes, read_found
 from pipeline.evaluate.labels import Mask
 from pipeline.queries.export import ExportWriteError
 from pipeline.store.audit import audit
@@ -74,7 +74,7 @@ def annotate(store: Store, out: Path, *, trust: Trust = "confirmed") -> Annotate
     )
 
 
-def trusted(found: Found, spoken_of: set[int], trust: Trust) -> Mask:
+def trusted(found: FoundBoxes, spoken_of: set[int], trust: Trust) -> Mask:
     """(B,) whether a box is truth: the surest of somebody in its frame; if asked for, of those spoken of."""
     counts = found.identities > 0
     if trust != "everything":
@@ -85,7 +85,7 @@ def trusted(found: Found, spoken_of: set[int], trust: Trust) -> Mask:
     return counts
 
 
-def mot_lines(found: Found, unsure: set[int]) -> Sequence[str]:
+def mot_lines(found: FoundBoxes, unsure: set[int]) -> Sequence[str]:
     """`frame,id,left,top,width,height,counts,1,1` for each box."""
     counts = ~np.isin(found.tracklets, list(unsure))
     tracks = found.tracks

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluate.labelled_box import PERSON, Label, TruthError
+from pipeline.evaluate.labelled_box import PERSON, LabelledBox, TruthError
 
 COCO_PERSON = ("track_id", "person", "instance_id")
 """Keys of an annotation, or of its attributes, that may name the person; its `id` names the box."""
@@ -17,7 +17,7 @@ LARGEST_BYTES = 1 << 30
 """Larger files are no annotations."""
 
 
-def read_cvat(path: Path) -> Iterator[Label]:
+def read_cvat(path: Path) -> Iterator[LabelledBox]:
     """CVAT for video 1.1: each `<track>` is a person, by an attribute `person` (or `id`), else by its own id.
 
     A box marked `outside` is none; the attribute `ignored` = true takes one out. Frames count from 0.
@@ -38,17 +38,17 @@ def read_cvat(path: Path) -> Iterator[Label]:
         raise TruthError(f"{path}: not CVAT for video: {error}") from None
 
 
-def cvat_label(track: ElementTree.Element, box: ElementTree.Element) -> Label:
+def cvat_label(track: ElementTree.Element, box: ElementTree.Element) -> LabelledBox:
     """One box of a track."""
     attributes = (*track.findall("attribute"), *box.findall("attribute"))  # immutable, then mutable ones
     values = {attribute.get("name", ""): attribute.text or "" for attribute in attributes}
     person = next((values[name] for name in PERSON if values.get(name)), track.attrib["id"])
     x1, y1, x2, y2 = (float(box.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
     ignored = values.get("ignored", "").lower() in ("true", "1")
-    return Label(None, int(box.attrib["frame"]), int(person), (x1, y1, x2, y2), ignored)
+    return LabelledBox(None, int(box.attrib["frame"]), int(person), (x1, y1, x2, y2), ignored)
 
 
-def read_coco(path: Path) -> Iterator[Label]:
+def read_coco(path: Path) -> Iterator[LabelledBox]:
     """COCO: the person is `track_id` (or `attributes.track_id`), the frame `frame_id` or in the file's name.
 
     The camera is the name of the image's video (`video_id`), else the folder in `file_name`, else the file's.
@@ -67,7 +67,9 @@ def read_coco(path: Path) -> Iterator[Label]:
         raise TruthError(f"{path}: not COCO with track_id: {error!r}") from None
 
 
-def coco_label(annotation: Mapping[str, Any], image: Mapping[str, Any], videos: Mapping[Any, str]) -> Label:
+def coco_label(
+    annotation: Mapping[str, Any], image: Mapping[str, Any], videos: Mapping[Any, str]
+) -> LabelledBox:
     """One annotation."""
     values = {**annotation.get("attributes", {}), **annotation}
     person = values[next(name for name in COCO_PERSON if name in values)]
@@ -75,7 +77,7 @@ def coco_label(annotation: Mapping[str, Any], image: Mapping[str, Any], videos: 
     name = Path(image["file_name"])
     camera = videos.get(image.get("video_id")) or (name.parent.name or None)
     box = (left, top, left + width, top + height)
-    return Label(camera, coco_frame(image, name), int(person), box, bool(annotation.get("iscrowd")))
+    return LabelledBox(camera, coco_frame(image, name), int(person), box, bool(annotation.get("iscrowd")))
 
 
 def coco_frame(image: Mapping[str, Any], name: Path) -> int:

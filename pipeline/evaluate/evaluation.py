@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from pipeline.evaluate.confidence import Ambiguous, Confidence, ambiguous, confidence, decisions, owner_of
-from pipeline.evaluate.found import Claim, Found, one_box_each, read_claims, read_found
+from pipeline.evaluate.found import Claim, FoundBoxes, one_box_each, read_claims, read_found
 from pipeline.evaluate.labelled_box import TruthError
 from pipeline.evaluate.labels import Labels, Mask, Numbers, matched, overlapping
 from pipeline.evaluate.pieces import (
@@ -83,7 +83,7 @@ class Judged:
 
     camera: str
     truth: Labels
-    found: Found
+    found: FoundBoxes
     rows: Numbers  # (F,) of the truth that each found box shows, -1 for none
     counts: Mask  # (F,)
 
@@ -129,7 +129,9 @@ def evaluate(
     return measure(judged, read_claims(store, version), coverage, left, chosen(store, version))
 
 
-def judge(camera: str, found: Found, truth: CameraTruth, coverage: Coverage, frames: range | None) -> Judged:
+def judge(
+    camera: str, found: FoundBoxes, truth: CameraTruth, coverage: Coverage, frames: range | None
+) -> Judged:
     """Whom the boxes of one camera show."""
     people = truth.people.where(inside(truth.people, frames))
     found = found.where(inside(found.tracks, frames))

@@ -16,7 +16,7 @@ from pipeline.store.recordings import newest_recordings
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundBoxes:
     """The boxes of one camera's newest recording."""
 
     tracks: Labels
@@ -24,9 +24,9 @@ class Found:
     identities: Numbers  # (B,) negative where nobody was claimed
     tracklets: Numbers  # (B,)
 
-    def where(self, mask: Mask) -> Found:
+    def where(self, mask: Mask) -> FoundBoxes:
         """The boxes of a (B,) mask."""
-        return Found(self.tracks.where(mask), self.identities[mask], self.tracklets[mask])
+        return FoundBoxes(self.tracks.where(mask), self.identities[mask], self.tracklets[mask])
 
     @property
     def people(self) -> Labels:
@@ -46,7 +46,7 @@ class Claim:
     end_ns: int
 
 
-def read_found(store: Store, version: int | None = None) -> dict[str, Found]:
+def read_found(store: Store, version: int | None = None) -> dict[str, FoundBoxes]:
     """What was found in the newest recording of every camera, by name.
 
     Args:
@@ -58,11 +58,11 @@ def read_found(store: Store, version: int | None = None) -> dict[str, Found]:
     return {camera: read_recording(store, recording, number) for camera, recording in newest.items()}
 
 
-def read_recording(store: Store, recording: int, version: int) -> Found:
+def read_recording(store: Store, recording: int, version: int) -> FoundBoxes:
     """What was found in one recording, one box for each track and frame."""
     frames, tracks, people, tracklets, boxes = recording_boxes(store, recording, version)
     identities = np.where(people > 0, people, -first_tracklets(tracks, tracklets))
-    found = Found(Labels(frames, tracks, boxes), identities, tracklets)
+    found = FoundBoxes(Labels(frames, tracks, boxes), identities, tracklets)
     return found.where(first_in_frame(np.stack([frames, tracks], axis=1)))
 
 

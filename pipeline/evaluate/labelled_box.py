@@ -15,7 +15,7 @@ class TruthError(MendableError, kind="wrong input"):
 
 
 @dataclass(frozen=True)
-class Label:
+class LabelledBox:
     """One labelled box."""
 
     camera: str | None

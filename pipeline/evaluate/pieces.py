@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from pipeline.evaluate.found import Claim, Found
+from pipeline.evaluate.found import Claim, FoundBoxes
 from pipeline.evaluate.labels import Labels, Numbers
 
 MIXED_SHARE = 0.1
@@ -84,7 +84,7 @@ class IdentityScore(msgspec.Struct, frozen=True):
 
 
 def pieces(
-    camera: str, found: Found, truth: Labels, rows: Numbers, claims: Mapping[int, Claim]
+    camera: str, found: FoundBoxes, truth: Labels, rows: Numbers, claims: Mapping[int, Claim]
 ) -> list[Piece]:
     """A camera's pieces, by track and identity.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evaluate.annotations import read_coco, read_cvat
-from pipeline.evaluate.labelled_box import Label, TruthError
+from pipeline.evaluate.labelled_box import LabelledBox, TruthError
 from pipeline.evaluate.labels import Labels, labels
 from pipeline.evaluate.truth_lines import read_csv, read_mot
 
@@ -43,7 +43,7 @@ def read_truth(folder: Path, cameras: Sequence[str], *, first_frame: int = 1) ->
     """
     if not folder.exists():
         raise TruthError(f"{folder}: no such truth")
-    found: dict[str, list[Label]] = {}
+    found: dict[str, list[LabelledBox]] = {}
     for path, camera in sources(folder, cameras):
         for label in read_labels(path, first_frame):
             name = label.camera or camera
@@ -74,7 +74,7 @@ def sources(folder: Path, cameras: Sequence[str]) -> Iterator[tuple[Path, str | 
         yield from ((path, None) for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".json"))
 
 
-def read_labels(path: Path, first_frame: int) -> list[Label]:
+def read_labels(path: Path, first_frame: int) -> list[LabelledBox]:
     """The labels in one file, by its suffix; frames from 0."""
     if path.suffix not in READERS:
         raise TruthError(f"{path}: not .txt, .csv, .xml or .json")
@@ -85,7 +85,7 @@ def read_labels(path: Path, first_frame: int) -> list[Label]:
     return [from_zero(row, path, 0 if path.suffix == ".xml" else first_frame) for row in rows]
 
 
-def from_zero(label: Label, path: Path, first_frame: int) -> Label:
+def from_zero(label: LabelledBox, path: Path, first_frame: int) -> LabelledBox:
     """The label with its frame counted from 0.
 
     Raises:
@@ -96,7 +96,7 @@ def from_zero(label: Label, path: Path, first_frame: int) -> Label:
     return replace(label, frame=label.frame - first_frame)
 
 
-def camera_truth(camera: str, rows: Sequence[Label]) -> CameraTruth:
+def camera_truth(camera: str, rows: Sequence[LabelledBox]) -> CameraTruth:
     """A camera's labels by frame.
 
     Raises:
@@ -111,6 +111,6 @@ def camera_truth(camera: str, rows: Sequence[Label]) -> CameraTruth:
     return CameraTruth(people, to_labels([row for row in rows if row.ignored]))
 
 
-def to_labels(rows: Sequence[Label]) -> Labels:
+def to_labels(rows: Sequence[LabelledBox]) -> Labels:
     """Labels of rows."""
     return labels([row.frame for row in rows], [row.person for row in rows], [list(row.box) for row in rows])

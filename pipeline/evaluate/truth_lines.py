@@ -6,12 +6,12 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.evaluate.labelled_box import PERSON, Label, TruthError
+from pipeline.evaluate.labelled_box import PERSON, LabelledBox, TruthError
 
 CORNERS = (("x1", "y1", "x2", "y2"), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
 
 
-def read_mot(path: Path) -> Iterator[Label]:
+def read_mot(path: Path) -> Iterator[LabelledBox]:
     """`frame,id,left,top,width,height[,counts[,...]]`; counts = 0 means ignored (MOT Challenge)."""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip():
@@ -22,10 +22,10 @@ def read_mot(path: Path) -> Iterator[Label]:
         except ValueError:
             raise TruthError(f"{path}, line {number}: not frame,id,left,top,width,height") from None
         box = (left, top, left + width, top + height)
-        yield Label(None, int(frame), int(person), box, ignored=values[6:7] == [0.0])
+        yield LabelledBox(None, int(frame), int(person), box, ignored=values[6:7] == [0.0])
 
 
-def read_csv(path: Path) -> Iterator[Label]:
+def read_csv(path: Path) -> Iterator[LabelledBox]:
     """A header naming frame, person (or id) and x1,y1,x2,y2 or x,y,w,h; also camera and ignored."""
     with path.open(newline="") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
@@ -35,7 +35,7 @@ def read_csv(path: Path) -> Iterator[Label]:
             except (KeyError, ValueError, TypeError) as error:
                 raise TruthError(f"{path}, line {number}: no number under {error}") from None
             ignored = row.get("ignored") in ("1", "true", "True")
-            yield Label(row.get("camera"), frame, person, box, ignored)
+            yield LabelledBox(row.get("camera"), frame, person, box, ignored)
 
 
 def csv_box(row: Mapping[str, str]) -> tuple[float, float, float, float]:

@@ -193,7 +193,7 @@ class Clustering:
         )
 
 
-def people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
+def grouped_into_people(evidence: Evidence, probability: float, before: Transit) -> Grouped:
     """Groups of tracklets, each one person.
 
     The first pass goes by looks and the times known before, as on a small site: it shows the walks and how

@@ -20,7 +20,7 @@ PIECES = 9
 """Most pieces of a tracklet; more crops than that are not kept of one."""
 
 
-def pieces(embedded: TrackletEmbedded) -> list[TrackletEmbedded]:
+def cut_at_jumps(embedded: TrackletEmbedded) -> list[TrackletEmbedded]:
     """The tracklet, or, where its crops cannot all show one person, what lies between its jumps.
 
     The last piece keeps the track's number, so that later parts go on with it; earlier ones get their own.
@@ -31,7 +31,7 @@ def pieces(embedded: TrackletEmbedded) -> list[TrackletEmbedded]:
     frames = np.array([crop.frame for crop in tracklet.crops])
     order = np.argsort(frames, kind="stable")
     vectors = np.array([embedded.embeddings[i].pooled for i in order], np.float64)
-    cuts = [cut_frame(tracklet, *frames[order][place - 1 : place + 1]) for place in jumps(vectors)]
+    cuts = [cut_frame(tracklet, *frames[order][place - 1 : place + 1]) for place in jump_places(vectors)]
     if not cuts:
         return [embedded]
     bounds = [int(tracklet.frames[0]), *cuts, int(tracklet.frames[-1]) + 1]
@@ -41,7 +41,7 @@ def pieces(embedded: TrackletEmbedded) -> list[TrackletEmbedded]:
     ]
 
 
-def jumps(vectors: NDArray[np.float64]) -> list[int]:
+def jump_places(vectors: NDArray[np.float64]) -> list[int]:
     """Places in an ordered (K, D) list of unit vectors before which somebody else begins, ascending."""
     if len(vectors) < 2:
         return []
@@ -51,7 +51,7 @@ def jumps(vectors: NDArray[np.float64]) -> list[int]:
     if apart[best] < JUMP:
         return []
     place = best + 1
-    return [*jumps(vectors[:place]), place, *(place + later for later in jumps(vectors[place:]))][
+    return [*jump_places(vectors[:place]), place, *(place + later for later in jump_places(vectors[place:]))][
         -PIECES + 1 :
     ]
 

@@ -33,7 +33,7 @@ def enforced(
     placed: dict[int, int] = {}
     for root in sorted(members, key=lambda root: (-len(members[root]), members[root][0])):
         taken = {placed[other] for other in rivals[root] if other in placed}
-        placed[root] = place(members[root], identities, taken, new_identity)
+        placed[root] = home_of(members[root], identities, taken, new_identity)
         result |= dict.fromkeys(members[root], placed[root])
     return result
 
@@ -47,7 +47,7 @@ def apart_groups(cannot: Iterable[Pair], groups: Groups) -> dict[int, set[int]]:
     return rivals
 
 
-def place(
+def home_of(
     members: Sequence[int], identities: Mapping[int, int], taken: set[int], new_identity: Callable[[], int]
 ) -> int:
     """The identity that holds most of the members and is not taken by a rival."""

@@ -21,7 +21,7 @@ LEAST_LIKELY = -8.0
 """Log-odds by looks that times cannot lift to a probability worth a mention."""
 
 
-def claims(
+def claims_of_groups(
     tracklets: Sequence[StoredTracklet],
     identities: Mapping[int, int],
     walks: Walks,

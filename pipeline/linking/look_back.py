@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.linking.cluster import people
+from pipeline.linking.cluster import grouped_into_people
 from pipeline.linking.keep_numbers import keep_numbers
-from pipeline.linking.link_confidence import claims
+from pipeline.linking.link_confidence import claims_of_groups
 from pipeline.linking.match import Matcher
 from pipeline.linking.pausable_work import Steps, finished
-from pipeline.linking.same_person_evidence import Shown, gather, prepare, shown_by
+from pipeline.linking.same_person_evidence import Appearances, appearances_of, gather_ahead, gather_evidence
 from pipeline.linking.site import Site
 from pipeline.linking.walking_times import told
 from pipeline.records import Sighting, StoredTracklet
@@ -61,7 +61,7 @@ class Look:
     """Settled tracklets."""
     rows: Sequence[StoredTracklet]
     """These and all that were recent."""
-    shown: Shown
+    shown: Appearances
     """How they look."""
     thinking: Iterator[None]
     """Nearly all of its work; it changes nothing."""
@@ -164,8 +164,8 @@ class LookBack:
         """Begin to group everything recent anew."""
         beside, recent = self.companions(), list(self.recent.values())
         rows = [*beside.values(), *recent]
-        shown = shown_by(rows, self.site, settled=len(beside))
-        thinking = prepare(rows, shown, self.site, self.pairs)
+        shown = appearances_of(rows, self.site, settled=len(beside))
+        thinking = gather_ahead(rows, shown, self.site, self.pairs)
         return Look(now_ns + TAKES_NS, beside, rows, shown, thinking)
 
     def answer(self, look: Look) -> Steps[dict[int, Sighting]]:
@@ -179,7 +179,7 @@ class LookBack:
         # Until the run ends nothing is settled while a look is open: its rows are all recent still.
         # What came since is not among them: `followed` sends it where its track goes.
         fixed, rows, settled = self.fixed(look.beside), look.rows, len(look.beside)
-        evidence = gather(
+        evidence = gather_evidence(
             rows,
             self.site,
             fixed=fixed,
@@ -191,9 +191,9 @@ class LookBack:
             # later: of two boxes that met after this, one may be missing still.
             complete_ns=look.answer_ns - TAKES_NS - self.matcher.part_ns,
         )
-        grouped = people(evidence, self.site.settings.link_probability, self.transit)
+        grouped = grouped_into_people(evidence, self.site.settings.link_probability, self.transit)
         names = self.named([[rows[row].id for row in group] for group in grouped.groups], fixed)
-        said = claims(rows, names, grouped.walks, self.site.settings, settled=settled)
+        said = claims_of_groups(rows, names, grouped.walks, self.site.settings, settled=settled)
         self.open = None
         found = self.take([*map(self.explained, said), *self.followed(said)], look.beside)
         # The bound on memory waited for the look: its rows had to stay.

@@ -85,7 +85,7 @@ def ended(presence: Presence, later: Presence) -> Presence:
     return presence
 
 
-def follow(track: TrackState, tracklet: int) -> Sighting:
+def same_as_before(track: TrackState, tracklet: int) -> Sighting:
     """A later part's sighting: what was said of the track before."""
     if track.first is None or track.first.identity != track.identity:
         return Sighting(tracklet, track.identity, "linked", evidence={"same_track": True})
@@ -144,7 +144,7 @@ class Matcher:
     def update(self, probe: StoredTracklet) -> Sighting:
         """Whom one more tracklet shows; a later part of a track shows whom the first one did."""
         track = self.tracks.get(probe.whole_track)
-        sighting = self.begin(probe) if track is None else follow(track, probe.id)
+        sighting = self.begin(probe) if track is None else same_as_before(track, probe.id)
         self.learn(probe, sighting.identity, trusted=sighting.state != "ambiguous")
         self.forget(probe.end_ns)
         return sighting

@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.config import MatcherConfig
 from pipeline.errors import MendableError
-from pipeline.linking.cluster import Evidence, people, walked
+from pipeline.linking.cluster import Evidence, grouped_into_people, walked
 from pipeline.linking.enforce_corrections import enforced
 from pipeline.linking.keep_numbers import keep_numbers
-from pipeline.linking.link_confidence import claims
-from pipeline.linking.same_person_evidence import gather
+from pipeline.linking.link_confidence import claims_of_groups
+from pipeline.linking.same_person_evidence import gather_evidence
 from pipeline.linking.site_knowledge import site_of
 from pipeline.linking.walking_times import Usual, learnt, told, usual
 from pipeline.records import Sighting
@@ -87,8 +87,8 @@ def recluster(
     tracklets = list(stored_tracklets(store))
     if len(tracklets) > MOST_TRACKLETS:
         raise TooManyTracklets(f"{len(tracklets)} tracklets: at most {MOST_TRACKLETS} are compared at once")
-    evidence = gather(tracklets, site)
-    found = people(evidence, settings.link_probability, told(settings.transit))
+    evidence = gather_evidence(tracklets, site)
+    found = grouped_into_people(evidence, settings.link_probability, told(settings.transit))
     numbers = count(len(found.groups))
     labels = {tracklets[i].id: number for number, group in enumerate(found.groups) for i in group}
     labels = enforced(labels, site.said, lambda: next(numbers))
@@ -97,7 +97,7 @@ def recluster(
     drafts = count(-1, -1)
     names = keep_numbers(labels, before, lambda: next(drafts))
     draft = {tracklet: names[label] for tracklet, label in labels.items()}
-    sightings = claims(tracklets, draft, found.walks, settings)
+    sightings = claims_of_groups(tracklets, draft, found.walks, settings)
     version, given = (adopt or partial(added, store))(note, current, sightings)
     after = {tracklet: given.get(person, person) for tracklet, person in draft.items()}
     told_of = changes(before, after, [t.id for t in tracklets], evidence)

@@ -21,12 +21,12 @@ NOTHING_SEEN = -20.0
 """Log-odds of a tracklet without crops: it is nobody known."""
 
 
-def gather(
+def gather_evidence(
     tracklets: Sequence[StoredTracklet],
     site: Site,
     *,
     fixed: Mapping[int, int] | None = None,
-    shown: Shown | None = None,
+    shown: Appearances | None = None,
     pairs: FprPairs | None = None,
     others: int = 0,
     complete_ns: int | None = None,
@@ -53,7 +53,7 @@ def gather(
     cannot |= (owners[:, None] != owners) & (owners[:, None] >= 0) & (owners >= 0)
     must += chained([np.flatnonzero(owners == owner).tolist() for owner in np.unique(owners[owners >= 0])])
     return Evidence(
-        looks=looks_of(len(tracklets), shown or shown_by(tracklets, site), site, pairs or FprPairs()),
+        looks=looks_of(len(tracklets), shown or appearances_of(tracklets, site), site, pairs or FprPairs()),
         cannot=cannot,
         must=joined(tracklets, must),
         start_s=np.array([t.start_ns for t in tracklets]) / 1e9,
@@ -66,7 +66,7 @@ def gather(
 
 
 @dataclass(frozen=True)
-class Shown:
+class Appearances:
     """How tracklets look, those that have crops of the model."""
 
     rows: Sequence[int]
@@ -75,7 +75,7 @@ class Shown:
     """None: no tracklet has any."""
 
 
-def shown_by(tracklets: Sequence[StoredTracklet], site: Site, *, settled: int = 0) -> Shown:
+def appearances_of(tracklets: Sequence[StoredTracklet], site: Site, *, settled: int = 0) -> Appearances:
     """How these tracklets look.
 
     Args:
@@ -85,7 +85,7 @@ def shown_by(tracklets: Sequence[StoredTracklet], site: Site, *, settled: int = 
     """
     rows = [row for row, t in enumerate(tracklets) if t.model == site.model and t.embeddings]
     if not rows:
-        return Shown(rows, None)
+        return Appearances(rows, None)
     names = sorted({tracklets[row].camera for row in rows})
     looks = Looks(
         crops=[tracklets[row].embeddings for row in rows],
@@ -93,10 +93,10 @@ def shown_by(tracklets: Sequence[StoredTracklet], site: Site, *, settled: int = 
         names=[tracklets[row].id for row in rows],
         settled=np.array(rows) < settled,
     )
-    return Shown(rows, looks)
+    return Appearances(rows, looks)
 
 
-def looks_of(count: int, shown: Shown, site: Site, pairs: FprPairs) -> NDArray[np.float64]:
+def looks_of(count: int, shown: Appearances, site: Site, pairs: FprPairs) -> NDArray[np.float64]:
     """(T, T) log-odds by looks of so many tracklets; those that show nothing look like nobody."""
     odds = np.full((count, count), NOTHING_SEEN)
     if shown.looks:
@@ -104,8 +104,10 @@ def looks_of(count: int, shown: Shown, site: Site, pairs: FprPairs) -> NDArray[n
     return odds
 
 
-def prepare(tracklets: Sequence[StoredTracklet], shown: Shown, site: Site, pairs: FprPairs) -> Iterator[None]:
-    """Do most of the work of `gather` with the same arguments, with a pause now and then."""
+def gather_ahead(
+    tracklets: Sequence[StoredTracklet], shown: Appearances, site: Site, pairs: FprPairs
+) -> Iterator[None]:
+    """Do most of the work of `gather_evidence` with the same arguments, with a pause now and then."""
     yield from site.doubles.computed(list(pairs_at(tracklets, at_once(tracklets))))
     if shown.looks:
         yield from computed_ahead(shown.looks, site.calibration, pairs)

@@ -80,7 +80,7 @@ def merge(store: Store, people: Sequence[int]) -> int:
         for other in others:
             kept = [Move(t, 0, first, first) for t in tracklets_of(store, version, first)]
             moved = [Move(t, 1, other, first) for t in tracklets_of(store, version, other)]
-            record(store, version, "merge", f"P{other} is P{first}", [*kept, *moved])
+            keep_correction(store, version, "merge", f"P{other} is P{first}", [*kept, *moved])
     return version
 
 
@@ -101,7 +101,7 @@ def split(store: Store, person: int, tracklets: Iterable[int]) -> int:
         version = corrected_version(store, f"split P{person}")
         apart = new_identity(store)
         moves = [Move(t, int(t in chosen), person, apart if t in chosen else person) for t in held]
-        record(store, version, "split", f"P{apart} is not P{person}", moves)
+        keep_correction(store, version, "split", f"P{apart} is not P{person}", moves)
     return apart
 
 
@@ -174,7 +174,7 @@ def say(
         after = new_identity(store) if apart else person if kind == "same" else filed
         moves = [Move(t, 0, person, person) for t in others[:shown]]
         moves += [Move(t, 1, filed, after) for t in tracklets]
-        return Said(record(store, version, kind, note, moves), version, after)
+        return Said(keep_correction(store, version, kind, note, moves), version, after)
 
 
 def moved_back(store: Store, correction: int) -> list[Move]:
@@ -249,7 +249,9 @@ def corrected_version(store: Store, note: str) -> int:
     return version
 
 
-def record(store: Store, version: int, kind: CorrectionKind, note: str, moves: Sequence[Move]) -> int:
+def keep_correction(
+    store: Store, version: int, kind: CorrectionKind, note: str, moves: Sequence[Move]
+) -> int:
     """Number of a new correction, kept and carried out in one transaction."""
     with store.writing() as connection:
         number = insert_correction(connection, store.clock(), version, kind, note, moves)

@@ -23,7 +23,7 @@ class MissingStoreError(StoreError, kind="not found"):
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedDatabase:
     """An engine that works, and the lock where it may write."""
 
     engine: Engine
@@ -56,7 +56,7 @@ def open_store(
     return Store(location, opened.engine, opened.lock, clock, writes=write and lock_held)
 
 
-def open_engine(location: Location, *, create: bool, write: bool, lock_held: bool = False) -> Opened:
+def open_engine(location: Location, *, create: bool, write: bool, lock_held: bool = False) -> OpenedDatabase:
     """A connected engine on a database with today's schema.
 
     Args:
@@ -81,10 +81,10 @@ def open_engine(location: Location, *, create: bool, write: bool, lock_held: boo
             lock.release()
         raise
     if write or lock is None:
-        return Opened(engine, lock)
+        return OpenedDatabase(engine, lock)
     engine.dispose()
     lock.release()
-    return Opened(engine_for(location, write=False), None)
+    return OpenedDatabase(engine_for(location, write=False), None)
 
 
 def check_file(location: Location, *, create: bool) -> None:

@@ -104,15 +104,15 @@ class Tracks:
 
 
 @dataclass(frozen=True)
-class Detections:
+class Measurements:
     """N boxes of one frame."""
 
     position: NDArray[np.float64]  # (N, 4) centre x, centre y, width, height, px
     confidences: NDArray[np.float32]  # (N,)
     colours: NDArray[np.float32]  # (N, STRIPES, 3) CIELAB
 
-    def __getitem__(self, index: Any) -> Detections:
-        return Detections(self.position[index], self.confidences[index], self.colours[index])
+    def __getitem__(self, index: Any) -> Measurements:
+        return Measurements(self.position[index], self.confidences[index], self.colours[index])
 
 
 class Tracker:
@@ -120,7 +120,7 @@ class Tracker:
 
     def __init__(self, settings: TrackerConfig) -> None:
         self.settings = settings
-        nothing = Detections(np.empty((0, 4)), np.empty(0, np.float32), unknown_colours(0))
+        nothing = Measurements(np.empty((0, 4)), np.empty(0, np.float32), unknown_colours(0))
         self.tracks = born(nothing, 1, 0, settings)
         self.time_ns: int | None = None
         self.next_number = 1
@@ -145,7 +145,7 @@ class Tracker:
         """
         check_input(boxes, confidences, time_ns, self.time_ns)
         looks = unknown_colours(len(boxes)) if colours is None else colours
-        detections = Detections(xywh(boxes.astype(np.float64)), confidences, looks)
+        detections = Measurements(xywh(boxes.astype(np.float64)), confidences, looks)
         tracks, old = self.aged(time_ns)
         box_of = self.matched(tracks, detections)  # (T,) -1: none
         tracks = self.continued(tracks, detections, box_of, time_ns)
@@ -170,7 +170,7 @@ class Tracker:
         step_s = (time_ns - self.time_ns) / 1e9
         return predicted(live, step_s, live.seen_ns < self.time_ns), self.tracks.number[old]
 
-    def matched(self, tracks: Tracks, detections: Detections) -> NDArray[np.int64]:
+    def matched(self, tracks: Tracks, detections: Measurements) -> NDArray[np.int64]:
         """(T,) index of the box that continues each predicted track, -1 where there is none.
 
         Tracks that count choose first, among the confident boxes; then those seen a moment ago, among the
@@ -194,7 +194,7 @@ class Tracker:
         return box_of
 
     def continued(
-        self, tracks: Tracks, detections: Detections, box_of: NDArray[np.int64], time_ns: int
+        self, tracks: Tracks, detections: Measurements, box_of: NDArray[np.int64], time_ns: int
     ) -> Tracks:
         """The tracks after their boxes; a doubtful box moves a track but does not change its colours."""
         rows = np.flatnonzero(box_of >= 0)
@@ -248,7 +248,7 @@ def check_input(
         raise ValueError(f"frame at {time_ns} ns after one at {last_ns} ns: frames come in order of time")
 
 
-def born(detections: Detections, number: int, time_ns: int, settings: TrackerConfig) -> Tracks:
+def born(detections: Measurements, number: int, time_ns: int, settings: TrackerConfig) -> Tracks:
     """New tracks, one for each box, numbered from `number` on."""
     position = detections.position
     count, height = len(position), position[:, 3:]
@@ -306,7 +306,7 @@ def blended(tracks: Tracks, colours: NDArray[np.float32], time_ns: int) -> NDArr
 
 
 def worth(
-    tracks: Tracks, detections: Detections, seen: NDArray[np.bool_], overlap: float
+    tracks: Tracks, detections: Measurements, seen: NDArray[np.bool_], overlap: float
 ) -> NDArray[np.float64]:
     """(T, N) gain of giving each box to each track: agreement in place x colour x confidence, or 0.
 
@@ -318,7 +318,7 @@ def worth(
     return np.where(seen[:, None] | credible, gain, 0.0)
 
 
-def agreement(tracks: Tracks, detections: Detections, overlap: float) -> NDArray[np.float64]:
+def agreement(tracks: Tracks, detections: Measurements, overlap: float) -> NDArray[np.float64]:
     """(T, N) overlap x agreement in height of boxes and predictions, 0 where they cannot be the same person.
 
     Boxes are widened by how much the prediction's uncertainty has grown since the last detection, so that the
@@ -334,7 +334,7 @@ def agreement(tracks: Tracks, detections: Detections, overlap: float) -> NDArray
     return np.where(near & (shared >= overlap) & (ratio * HEIGHT_RATIO >= 1), shared * ratio, 0.0)
 
 
-def colour_distance(tracks: Tracks, detections: Detections) -> NDArray[np.float64]:
+def colour_distance(tracks: Tracks, detections: Measurements) -> NDArray[np.float64]:
     """(T, N) CIELAB, the median over the stripes: it forgives what is hidden, usually the legs."""
     squares = np.square(tracks.colours[:, None] - detections.colours).sum(axis=3)  # (T, N, STRIPES)
     return np.asarray(np.median(np.sqrt(squares), axis=2), np.float64)

@@ -38,7 +38,7 @@ FIRST_PART_CROPS = 2
 NEVER_NS = int(np.iinfo(np.int64).min)
 
 
-class Sample(NamedTuple):
+class TrackedBox(NamedTuple):
     """One row of a tracklet."""
 
     frame: int
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CropCandidate:
     """A crop that may be kept."""
 
     frame: int
@@ -65,7 +65,7 @@ class CropBins:
     limit: int
     start_ns: int
     width_ns: int = FIRST_BIN_NS
-    best: dict[int, Candidate] = field(default_factory=dict)
+    best: dict[int, CropCandidate] = field(default_factory=dict)
 
     def quality_at(self, time_ns: int) -> float:
         """Quality of the crop held for a time, 0 where there is none."""
@@ -76,7 +76,7 @@ class CropBins:
         """Number of the bin that a time falls into."""
         return (time_ns - self.start_ns + TIE_NS) // self.width_ns
 
-    def add(self, candidate: Candidate) -> None:
+    def add(self, candidate: CropCandidate) -> None:
         """Keep the candidate if it is the best of its bin."""
         while self.place(candidate.time_ns) >= self.limit:
             self.width_ns *= 2
@@ -85,28 +85,28 @@ class CropBins:
                 self.put(one)
         self.put(candidate)
 
-    def put(self, candidate: Candidate) -> None:
+    def put(self, candidate: CropCandidate) -> None:
         """The better of the candidate and the one in its bin stays; the earlier of equals."""
         place = self.place(candidate.time_ns)
         if place not in self.best or candidate.quality > self.best[place].quality:
             self.best[place] = candidate
 
-    def top(self, count: int) -> list[Candidate]:
+    def top(self, count: int) -> list[CropCandidate]:
         """The best `count`, in order of time."""
         ranked = sorted(self.best.values(), key=lambda one: (-one.quality, one.time_ns))
         return sorted(ranked[:count], key=lambda one: one.time_ns)
 
 
 @dataclass
-class Presence:
+class OpenTrack:
     """One track that has not ended: what its current part holds so far."""
 
     track: int
     start_ns: int
-    last: Sample
+    last: TrackedBox
     bins: CropBins
     part: int = 0
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[TrackedBox] = field(default_factory=list)
     confirmed: bool = False
     best_confidence: float = 0.0
 
@@ -134,7 +134,7 @@ class TrackletBuilder:
         self.settings = settings
         self.part_ns = round(settings.part_s * 1e9)
         self.first_part_ns = min(self.part_ns, round((first_part_s or settings.part_s) * 1e9))
-        self.presences: dict[int, Presence] = {}
+        self.presences: dict[int, OpenTrack] = {}
         self.timeline: list[tuple[int, int]] = []  # frame and time since the oldest open track was last seen
         self.frame = -1
         self.time_ns = NEVER_NS
@@ -169,7 +169,7 @@ class TrackletBuilder:
         shown = visibility(boxes)
         closed: list[TrackletClosed] = []
         for one, box, visible in zip(observations, boxes, shown, strict=True):
-            sample = Sample(frame_index, time_ns, one.bbox, one.confidence)
+            sample = TrackedBox(frame_index, time_ns, one.bbox, one.confidence)
             presence = self.presences.get(one.track) or self.begun(one.track, sample)
             presence.confirmed |= one.confirmed
             presence.best_confidence = max(presence.best_confidence, one.confidence)
@@ -202,13 +202,13 @@ class TrackletBuilder:
         self.timeline.clear()
         return [tracklet for presence in presences for tracklet in self.finished(presence)]
 
-    def begun(self, track: int, sample: Sample) -> Presence:
+    def begun(self, track: int, sample: TrackedBox) -> OpenTrack:
         """A track seen for the first time."""
         bins = CropBins(BINS_PER_CROP * self.settings.crops, sample.time_ns)
-        self.presences[track] = Presence(track, sample.time_ns, sample, bins)
+        self.presences[track] = OpenTrack(track, sample.time_ns, sample, bins)
         return self.presences[track]
 
-    def extend(self, presence: Presence, sample: Sample) -> list[TrackletClosed]:
+    def extend(self, presence: OpenTrack, sample: TrackedBox) -> list[TrackletClosed]:
         """The parts that end as a presence grows by a sample and by what lies between it and the last one."""
         last, closed = presence.last, []
         between = [moment for moment in self.timeline if last.frame < moment[0] < sample.frame]
@@ -232,7 +232,7 @@ class TrackletBuilder:
         return interval + 1, max(self.first_part_ns, interval * self.part_ns)
 
     def look(
-        self, presence: Presence, image: NDArray[np.uint8], box: NDArray[np.float32], worth: float
+        self, presence: OpenTrack, image: NDArray[np.uint8], box: NDArray[np.float32], worth: float
     ) -> None:
         """Keep the crop of the presence's last sample if it is better than what its time bin holds."""
         settings, sample = self.settings, presence.last
@@ -245,9 +245,9 @@ class TrackletBuilder:
         pixels = cropped(image, box)
         quality = worth * sharpness(pixels)
         picture = scaled_down(pixels, settings.crop_height_px)
-        presence.bins.add(Candidate(sample.frame, sample.time_ns, box, quality, picture))
+        presence.bins.add(CropCandidate(sample.frame, sample.time_ns, box, quality, picture))
 
-    def finished(self, presence: Presence) -> list[TrackletClosed]:
+    def finished(self, presence: OpenTrack) -> list[TrackletClosed]:
         """The presence's current part, if the track counts."""
         samples = presence.samples
         early = presence.part == 0 and self.first_part_ns < self.part_ns
@@ -268,7 +268,7 @@ class TrackletBuilder:
             )
         ]
 
-    def counts(self, presence: Presence) -> bool:
+    def counts(self, presence: OpenTrack) -> bool:
         """Whether the track so far, all its parts together, is a person rather than noise."""
         return (
             presence.confirmed
@@ -282,12 +282,14 @@ class TrackletBuilder:
         self.timeline = [moment for moment in self.timeline if moment[0] > seen]
 
 
-def interpolated(first: Sample, last: Sample, between: Sequence[tuple[int, int]]) -> list[Sample]:
+def interpolated(first: TrackedBox, last: TrackedBox, between: Sequence[tuple[int, int]]) -> list[TrackedBox]:
     """Samples of confidence 0 at the frames and times between, on the straight line from first to last."""
     length_ns = max(last.time_ns - first.time_ns, 1)
     shift = last.bbox - first.bbox
     return [
-        Sample(frame, time_ns, first.bbox + shift * np.float32((time_ns - first.time_ns) / length_ns), 0.0)
+        TrackedBox(
+            frame, time_ns, first.bbox + shift * np.float32((time_ns - first.time_ns) / length_ns), 0.0
+        )
         for frame, time_ns in between
     ]
 
@@ -343,7 +345,7 @@ def sharpness(pixels: NDArray[np.uint8]) -> float:
     return detail / (detail + float(grey.var()) + 1.0)
 
 
-def encoded(candidate: Candidate) -> Crop:
+def encoded(candidate: CropCandidate) -> Crop:
     """The candidate as it is stored."""
     picture = cv2.cvtColor(candidate.image, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

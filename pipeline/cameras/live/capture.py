@@ -6,7 +6,7 @@ import socket
 
 import msgspec
 
-from pipeline.cameras.live.capture_messages import Connect, Finished, Link, LinkClosed, Lost
+from pipeline.cameras.live.capture_messages import CaptureLink, Connect, Finished, LinkClosed, Lost
 from pipeline.cameras.live.connection import Connection, EndsError, LostError
 from pipeline.cameras.live.session import Session
 from pipeline.cameras.live.watchdog import Stillness
@@ -33,7 +33,7 @@ def main(job: bytes, end: socket.socket) -> None:
         job: an encoded `CaptureJob`.
         end: socket to the camera worker.
     """
-    work, link = msgspec.msgpack.decode(job, type=CaptureJob), Link(end)
+    work, link = msgspec.msgpack.decode(job, type=CaptureJob), CaptureLink(end)
     end_with(work.parent)
     stillness = Stillness()
     try:
@@ -45,7 +45,7 @@ def main(job: bytes, end: socket.socket) -> None:
         return
 
 
-def serve(work: CaptureJob, link: Link, order: Connect, stillness: Stillness) -> None:
+def serve(work: CaptureJob, link: CaptureLink, order: Connect, stillness: Stillness) -> None:
     """One connection, from the attempt to the loss; the reason goes to the camera worker."""
     url = ""
     try:

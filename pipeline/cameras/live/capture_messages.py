@@ -104,7 +104,7 @@ class LinkClosed(ConnectionError):
     """The process at the other end has gone."""
 
 
-class Link:
+class CaptureLink:
     """One end of the pair."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -148,7 +148,7 @@ class Link:
         self.end.close()
 
 
-def link_pair() -> tuple[Link, socket.socket]:
+def link_pair() -> tuple[CaptureLink, socket.socket]:
     """Our end, and the socket for the other process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return Link(ours), theirs
+    return CaptureLink(ours), theirs

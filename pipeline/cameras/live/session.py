@@ -11,7 +11,16 @@ from itertools import chain
 from typing import NamedTuple
 
 from pipeline.cameras.frames import SECOND_NS, Grid
-from pipeline.cameras.live.capture_messages import Connect, Leave, Link, Opened, Pulse, Rate, Shown, Taken
+from pipeline.cameras.live.capture_messages import (
+    CaptureLink,
+    Connect,
+    Leave,
+    Opened,
+    Pulse,
+    Rate,
+    Shown,
+    Taken,
+)
 from pipeline.cameras.live.clock import LiveClock
 from pipeline.cameras.live.connection import Connection, LostError, StreamPacket, VideoFrame, luma
 from pipeline.cameras.live.ring import SLOTS, Ring, shared_memory
@@ -61,7 +70,12 @@ class Session:
     """
 
     def __init__(
-        self, connection: Connection, link: Link, order: Connect, live: LiveConfig, stillness: Stillness
+        self,
+        connection: Connection,
+        link: CaptureLink,
+        order: Connect,
+        live: LiveConfig,
+        stillness: Stillness,
     ) -> None:
         self.connection, self.link, self.live = connection, link, live
         self.clock = LiveClock(after_ns=order.after_ns, fps=connection.fps)

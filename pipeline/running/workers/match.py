@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from pipeline.config import Config
-from pipeline.linking.cut_tracklets import pieces
+from pipeline.linking.cut_tracklets import cut_at_jumps
 from pipeline.linking.look_back import MOST_RECENT, LookBack
 from pipeline.linking.open_matcher import open_matcher
 from pipeline.linking.pausable_work import advanced
@@ -213,7 +213,7 @@ class Writer:
 
     def keep(self, tracklets: list[TrackletEmbedded]) -> None:
         """Store tracklets, those that show two people in pieces."""
-        cut = [pieces(tracklet) for tracklet in tracklets]
+        cut = [cut_at_jumps(tracklet) for tracklet in tracklets]
         closed_ns = {
             piece.tracklet.key: int(tracklet.tracklet.times_ns[-1])
             for tracklet, found in zip(tracklets, cut, strict=True)

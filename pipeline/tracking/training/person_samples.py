@@ -30,7 +30,7 @@ class TrainingDataError(MendableError, ValueError, kind="wrong input"):
 
 
 @dataclass(frozen=True)
-class Sample:
+class LabelledImage:
     """One labelled image, still encoded."""
 
     name: str
@@ -53,7 +53,7 @@ class View:
     boxes: NDArray[np.float32]  # (N, 4) xyxy, fractions of S
 
 
-def read_samples(archive: Path, split: str) -> list[Sample]:
+def read_samples(archive: Path, split: str) -> list[LabelledImage]:
     """The images of one split of a .tar.gz with images/SPLIT/NAME.jpg and labels/SPLIT/NAME.txt, by name.
 
     A label line is: class, then centre x, centre y, width, height as fractions of the image.
@@ -77,7 +77,7 @@ def read_samples(archive: Path, split: str) -> list[Sample]:
         raise TrainingDataError(f"{archive}: not a readable .tar.gz") from error
     if not images:
         raise TrainingDataError(f"{archive}: no images/{split}/")
-    return [Sample(name, images[name], parse_labels(labels.get(name, ""))) for name in sorted(images)]
+    return [LabelledImage(name, images[name], parse_labels(labels.get(name, ""))) for name in sorted(images)]
 
 
 def parse_labels(text: str) -> NDArray[np.float32]:
@@ -87,20 +87,20 @@ def parse_labels(text: str) -> NDArray[np.float32]:
     return np.hstack([rows[:, :2] - rows[:, 2:] / 2, rows[:, :2] + rows[:, 2:] / 2]).astype(np.float32)
 
 
-def without_copies(samples: list[Sample], held_out: list[Sample]) -> list[Sample]:
+def without_copies(samples: list[LabelledImage], held_out: list[LabelledImage]) -> list[LabelledImage]:
     """The samples whose picture is not among the held-out ones, byte for byte or as a thumbnail."""
     known = {fingerprint for sample in held_out for fingerprint in fingerprints(sample)}
     return [sample for sample in samples if not known.intersection(fingerprints(sample))]
 
 
-def fingerprints(sample: Sample) -> tuple[str, str]:
+def fingerprints(sample: LabelledImage) -> tuple[str, str]:
     """Hashes of the file and of an 8x8 difference thumbnail, which survives recompression."""
     grey = cv2.resize(cv2.cvtColor(sample.image(), cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
     brighter = np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
     return hashlib.sha256(sample.jpeg).hexdigest(), brighter
 
 
-def augment(sample: Sample, generator: np.random.Generator, *, size_px: int, coarse: float) -> View:
+def augment(sample: LabelledImage, generator: np.random.Generator, *, size_px: int, coarse: float) -> View:
     """The sample at a random scale and place, maybe mirrored, coarse or at another brightness.
 
     Args:

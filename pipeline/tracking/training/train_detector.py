@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.config import DetectorConfig
 from pipeline.tracking.detect import Detector
 from pipeline.tracking.training.average_precision import AveragePrecision, average_precision
-from pipeline.tracking.training.person_samples import Sample, augment
+from pipeline.tracking.training.person_samples import LabelledImage, augment
 from pipeline.tracking.yolo import (
     PERSON,
     OpenvinoNetwork,
@@ -52,7 +52,7 @@ class Recipe:
     seed: int = 0
 
 
-def evaluate(weights: Path, samples: list[Sample], *, size_px: int, threads: int) -> AveragePrecision:
+def evaluate(weights: Path, samples: list[LabelledImage], *, size_px: int, threads: int) -> AveragePrecision:
     """AP of an exported detector, in float32, on the samples."""
     settings = DetectorConfig(size_px=size_px, confidence=0.001, iou=0.7)
     detector = Detector(OpenvinoNetwork(weights, threads=threads, precision="f32"), settings)
@@ -70,7 +70,9 @@ def floor(start: Path) -> Any:
     return keep_class(model, person_class(model.names, start))
 
 
-def fine_tune(model: Any, samples: list[Sample], recipe: Recipe, report: Callable[[int, float], None]) -> Any:
+def fine_tune(
+    model: Any, samples: list[LabelledImage], recipe: Recipe, report: Callable[[int, float], None]
+) -> Any:
     """The moving average of a one-class ultralytics detector during training; BatchNorm stays as it is.
 
     Args:
@@ -137,7 +139,7 @@ def blend(average: Any, model: Any, *, keep: float) -> None:
 
 
 def batches(
-    samples: list[Sample], recipe: Recipe, generator: np.random.Generator
+    samples: list[LabelledImage], recipe: Recipe, generator: np.random.Generator
 ) -> Iterator[dict[str, Any]]:
     """One epoch of augmented batches as ultralytics' loss takes them."""
     import torch
@@ -226,7 +228,9 @@ def halve_weights(network: Any) -> Any:
     return network
 
 
-def measured(model: Any, samples: list[Sample], out: Path, *, threads: int) -> tuple[AveragePrecision, ...]:
+def measured(
+    model: Any, samples: list[LabelledImage], out: Path, *, threads: int
+) -> tuple[AveragePrecision, ...]:
     """The exported model's AP at each of the evaluation sizes; `out` holds it afterwards."""
     path = save_detector(copy.deepcopy(model), out)
     return tuple(evaluate(path, samples, size_px=size, threads=threads) for size in EVALUATION_SIZES_PX)

@@ -10,7 +10,7 @@ from pipeline.evaluate.annotate import NothingConfirmedError, annotate
 from pipeline.evaluate.evaluation import evaluate
 from pipeline.evaluate.truth import read_truth
 from pipeline.queries.export import ExportWriteError
-from pipeline.store.corrections import Move, merge, record
+from pipeline.store.corrections import Move, keep_correction, merge
 from pipeline.store.open_store import open_store
 from tests.store_scene import fill
 
@@ -38,7 +38,7 @@ def test_everything_can_be_taken_for_true(tmp_path: Path) -> None:
 def test_what_an_operator_was_not_sure_of_counts_neither_way(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
         merge(store, [1, 2])
-        record(store, 2, "unsure", "gate t5 may be P3", [Move(5, 1, 3, 3)])
+        keep_correction(store, 2, "unsure", "gate t5 may be P3", [Move(5, 1, 3, 3)])
         assert annotate(store, tmp_path / "truth").unsure == 25
         truth = read_truth(tmp_path / "truth", ["hall", "gate"])
     assert len(truth["gate"].people) == len(truth["gate"].ignored) == 25

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.evaluate.annotate import trusted
-from pipeline.evaluate.found import Found, one_box_each
+from pipeline.evaluate.found import FoundBoxes, one_box_each
 from pipeline.evaluate.labels import Labels
 
 
@@ -22,6 +22,6 @@ def test_a_second_box_has_one_new_id_in_every_frame() -> None:
 
 
 def test_what_was_confirmed_is_truth_also_where_a_surer_box_was_not() -> None:
-    found = Found(boxes([1, 1, 2], [1, 2, 2]), np.array([5, 5, 5]), np.array([10, 11, 11]))
+    found = FoundBoxes(boxes([1, 1, 2], [1, 2, 2]), np.array([5, 5, 5]), np.array([10, 11, 11]))
     assert trusted(found, {11}, "confirmed").tolist() == [False, True, True]
     assert trusted(found, set(), "everything").tolist() == [True, False, True]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluate.found import Claim, Found
+from pipeline.evaluate.found import Claim, FoundBoxes
 from pipeline.evaluate.labels import labels, matched
 from pipeline.evaluate.pieces import (
     Piece,
@@ -37,7 +37,7 @@ def piece(
 def test_a_track_shows_whom_most_of_its_boxes_overlap() -> None:
     truth = labels([0, 1, 2, 3], [1, 1, 1, 2], [HERE, HERE, HERE, HERE])
     tracks = labels([0, 1, 2, 3], [7, 7, 7, 7], [HERE] * 4)
-    found = Found(tracks, np.full(4, 30), np.array([11, 11, 12, 12]))
+    found = FoundBoxes(tracks, np.full(4, 30), np.array([11, 11, 12, 12]))
     (only,) = pieces(
         "hall", found, truth, matched(tracks, truth), {12: Claim("ambiguous", 0.5, True, None, 0)}
     )
@@ -48,7 +48,9 @@ def test_a_track_shows_whom_most_of_its_boxes_overlap() -> None:
 def test_a_track_filed_under_two_identities_is_two_pieces() -> None:
     truth = labels([0, 1], [1, 2], [HERE, HERE])
     tracks = labels([0, 1], [7, 7], [HERE, HERE])
-    found = pieces("hall", Found(tracks, np.array([30, 31]), np.array([1, 2])), truth, np.array([0, 1]), {})
+    found = pieces(
+        "hall", FoundBoxes(tracks, np.array([30, 31]), np.array([1, 2])), truth, np.array([0, 1]), {}
+    )
     assert [(p.identity, p.person) for p in found] == [(30, 1), (31, 2)]
 
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline.linking.cluster import Evidence, Walks, absence, cluster, people, walked
+from pipeline.linking.cluster import Evidence, Walks, absence, cluster, grouped_into_people, walked
 from pipeline.linking.walking_times import Transit, learnt
 
 
@@ -70,7 +70,7 @@ def test_who_was_long_gone_must_look_more_alike_the_more_people_are_known() -> N
     )
     for likely, gone_s, others, joined in cases:
         one = evidence([[0, likely], [likely, 0]], start_s=(0.0, gone_s), others=others)
-        assert (len(people(one, 0.5, Transit()).groups) == 1) == joined
+        assert (len(grouped_into_people(one, 0.5, Transit()).groups) == 1) == joined
     assert absence(0) == absence(20) == 2.0
     assert absence(3000) - absence(30) == pytest.approx(np.log(100))
 
@@ -79,7 +79,7 @@ def test_filling_a_gap_is_no_evidence_for_who_fills_it() -> None:
     """A stay between two of one person makes their absence shorter than an absence is."""
     odds = [[0, 9, -1.0], [9, 0, -1.0], [-1.0, -1.0, 0]]
     one = evidence(odds, must=((0, 1),), start_s=(0.0, 900.0, 450.0), others=1000)
-    assert people(one, 0.5, Transit()).groups == [[0, 1], [2]]
+    assert grouped_into_people(one, 0.5, Transit()).groups == [[0, 1], [2]]
 
 
 def test_a_tracklet_of_many_crops_says_more_than_one_of_few() -> None:
@@ -129,7 +129,7 @@ def test_regulars_are_one_person_each_and_what_shows_nothing_is_nobody() -> None
     odds[200:] = odds[:, 200:] = -20.0
     start = tuple(3600.0 * np.arange(len(who)))
     one = evidence(odds.tolist(), start_s=start, crops=(*[4] * 200, *[0] * 200))
-    groups = people(one, 0.5, Transit()).groups
+    groups = grouped_into_people(one, 0.5, Transit()).groups
     assert sorted(len(group) for group in groups) == [*[1] * 200, *[20] * 10]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.linking.cut_tracklets import cut_off, pieces, track_text
+from pipeline.linking.cut_tracklets import cut_at_jumps, cut_off, track_text
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey
 
 ANNA, BORIS, CLARA = np.eye(8)[:3]
@@ -26,46 +26,46 @@ def seen(looks: dict[int, np.ndarray], *, lost: tuple[int, int] = (0, 0)) -> Tra
 
 def test_one_person_stays_whole_whatever_the_order_of_the_crops() -> None:
     tracklet = seen({30: ANNA, 2: ANNA + 0.2 * BORIS, 11: ANNA})
-    assert pieces(tracklet)[0] is tracklet
+    assert cut_at_jumps(tracklet)[0] is tracklet
 
 
 def test_a_jump_is_cut_where_the_track_was_lost() -> None:
-    first, second = pieces(seen({3: ANNA, 8: ANNA, 33: BORIS, 36: BORIS}, lost=(12, 20)))
+    first, second = cut_at_jumps(seen({3: ANNA, 8: ANNA, 33: BORIS, 36: BORIS}, lost=(12, 20)))
     assert first.tracklet.frames.tolist() == list(range(20))
     assert second.tracklet.frames.tolist() == list(range(20, 40))
     assert [crop.frame for crop in second.tracklet.crops] == [33, 36]
 
 
 def test_the_last_piece_goes_on_as_the_track_and_the_others_have_numbers_of_their_own() -> None:
-    keys = [piece.tracklet.key for piece in pieces(seen({3: ANNA, 15: BORIS, 36: CLARA}))]
+    keys = [piece.tracklet.key for piece in cut_at_jumps(seen({3: ANNA, 15: BORIS, 36: CLARA}))]
     assert keys[-1] == TrackletKey(1, 7, 2)
     assert len(set(keys)) == 3 and all(key.track < 0 for key in keys[:-1])
 
 
 def test_the_pieces_hold_every_frame_once() -> None:
-    cut = pieces(seen({3: ANNA, 15: BORIS, 36: CLARA}))
+    cut = cut_at_jumps(seen({3: ANNA, 15: BORIS, 36: CLARA}))
     assert np.concatenate([piece.tracklet.frames for piece in cut]).tolist() == list(range(40))
 
 
 def test_somebody_who_looks_a_little_like_everybody_is_not_cut_off() -> None:
     tracklet = seen({3: ANNA, 15: (ANNA + BORIS) / 2**0.5, 36: BORIS})
-    assert pieces(tracklet)[0] is tracklet
+    assert cut_at_jumps(tracklet)[0] is tracklet
 
 
 def test_who_looks_different_every_time_is_one_person_and_two_who_do_not_are_two() -> None:
     a, b, c, d = np.linalg.cholesky(np.full((4, 4), 0.2) + 0.8 * np.eye(4)) @ np.eye(4, 8)
-    assert len(pieces(seen({3: a, 8: b, 15: c, 36: d}))) == 1
-    assert len(pieces(seen({3: a, 8: a, 15: b, 36: b}))) == 2
+    assert len(cut_at_jumps(seen({3: a, 8: b, 15: c, 36: d}))) == 1
+    assert len(cut_at_jumps(seen({3: a, 8: a, 15: b, 36: b}))) == 2
 
 
 def test_one_odd_crop_must_be_further_than_two() -> None:
     near = 0.35 * ANNA + (1 - 0.35**2) ** 0.5 * BORIS
-    assert len(pieces(seen({3: ANNA, 8: ANNA, 36: near}))) == 1
-    assert len(pieces(seen({3: ANNA, 8: ANNA, 33: near, 36: near}))) == 2
+    assert len(cut_at_jumps(seen({3: ANNA, 8: ANNA, 36: near}))) == 1
+    assert len(cut_at_jumps(seen({3: ANNA, 8: ANNA, 33: near, 36: near}))) == 2
 
 
 def test_a_tracklet_without_crops_is_left_alone() -> None:
-    assert len(pieces(seen({}))) == 1
+    assert len(cut_at_jumps(seen({}))) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.config import MatcherConfig
 from pipeline.linking.cluster import TIME_LIMIT, Evidence, Walks
-from pipeline.linking.link_confidence import claims
+from pipeline.linking.link_confidence import claims_of_groups
 from pipeline.linking.walking_times import Told, Transit
 from pipeline.messages import TrackletKey
 from pipeline.records import Sighting, StoredTracklet
@@ -26,7 +26,7 @@ def stated(
     cannot[1, 2] = cannot[2, 1] = rival_is_elsewhere
     found = Evidence(odds, cannot, [], start_s, start_s, ["door", "door", "hall"], [0, 0, 0])
     rows = [StoredTracklet(n, TrackletKey(n, 1, 0), "door", 0, 0, "m", ()) for n in range(3)]
-    return claims(rows, {0: 1, 1: 2, 2: 1}, Walks(found, transit), MatcherConfig())[2]
+    return claims_of_groups(rows, {0: 1, 1: 2, 2: 1}, Walks(found, transit), MatcherConfig())[2]
 
 
 def probability(claim: Sighting) -> float:

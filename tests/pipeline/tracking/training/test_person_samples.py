@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.tracking.training.person_samples import (
-    Sample,
+    LabelledImage,
     TrainingDataError,
     augment,
     read_samples,
@@ -58,11 +58,11 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 
 def test_a_recompressed_copy_of_a_held_out_picture_is_left_out() -> None:
     none = np.zeros((0, 4), np.float32)
-    held_out = [Sample("v", jpeg(0), none)]
+    held_out = [LabelledImage("v", jpeg(0), none)]
     samples = [
-        Sample("copy", jpeg(0), none),
-        Sample("again", jpeg(0, 60), none),
-        Sample("new", jpeg(1), none),
+        LabelledImage("copy", jpeg(0), none),
+        LabelledImage("again", jpeg(0, 60), none),
+        LabelledImage("new", jpeg(1), none),
     ]
     assert [sample.name for sample in without_copies(samples, held_out)] == ["new"]
 
@@ -71,7 +71,7 @@ def test_boxes_follow_the_picture() -> None:
     image = np.zeros((80, 120, 3), np.uint8)
     image[20:60, 30:50] = 255
     content = cv2.imencode(".png", image)[1].tobytes()
-    sample = Sample("white", content, np.array([[30 / 120, 20 / 80, 50 / 120, 60 / 80]], np.float32))
+    sample = LabelledImage("white", content, np.array([[30 / 120, 20 / 80, 50 / 120, 60 / 80]], np.float32))
     generator = np.random.default_rng(0)
     seen = 0
     for _ in range(20):

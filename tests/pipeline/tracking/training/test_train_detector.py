@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.tracking.training.person_samples import Sample
+from pipeline.tracking.training.person_samples import LabelledImage
 from pipeline.tracking.training.train_detector import Recipe, fine_tune, save_detector
 from pipeline.tracking.yolo import OpenvinoNetwork, TorchNetwork, keep_class, load_shipped, ultralytics
 
@@ -24,11 +24,11 @@ def untrained() -> Any:
     return ultralytics("nn.tasks").DetectionModel("yolo11n.yaml", verbose=False).eval()
 
 
-def samples() -> list[Sample]:
+def samples() -> list[LabelledImage]:
     generator = np.random.default_rng(0)
     pictures = [generator.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(3)]
     box = np.array([[0.2, 0.1, 0.6, 0.9]], np.float32)
-    return [Sample(str(i), cv2.imencode(".png", p)[1].tobytes(), box) for i, p in enumerate(pictures)]
+    return [LabelledImage(str(i), cv2.imencode(".png", p)[1].tobytes(), box) for i, p in enumerate(pictures)]
 
 
 def test_cutting_the_head_leaves_the_other_outputs_alone(untrained: Any) -> None:
