@@ -14,6 +14,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from pipeline.cli.main import app
+from pipeline.running import channels
+from tests.test_imports import ROOMS
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,6 +112,13 @@ def test_the_index_names_every_page() -> None:
     named = {(ROOT / "docs" / link).resolve() for link in links("docs/README.md")}
     pages = {ROOT / page for page in tracked("docs/*.md", "docs/**/*.md")} - {ROOT / "docs/README.md"}
     assert pages <= named
+
+
+def test_the_architecture_names_every_room_and_every_channel() -> None:
+    text = (ROOT / "docs/how/architecture.md").read_text()
+    found = [channel.name for channel in vars(channels).values() if isinstance(channel, channels.Channel)]
+    named = [f"`{room}/`" for room in ROOMS if room != "hall"] + [f"| {name} |" for name in found]
+    assert found and [name for name in named if name not in text] == []
 
 
 @pytest.mark.parametrize("page", FOR_USERS)

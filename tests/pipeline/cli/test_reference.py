@@ -45,6 +45,13 @@ def test_every_column_of_the_export_says_what_it_means() -> None:
     assert [one.name for one in fields(ExportedBox) if not one.meaning] == []
 
 
+def test_every_argument_and_option_says_what_it_does() -> None:
+    root = get_command(app)
+    assert isinstance(root, TyperGroup)
+    silent = [(path, one.name) for path, command in commands(root) for one in command.params if not one.help]
+    assert silent == []
+
+
 def test_every_command_that_prints_json_says_what_it_prints() -> None:
     root = get_command(app)
     assert isinstance(root, TyperGroup)
