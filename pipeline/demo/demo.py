@@ -15,10 +15,12 @@ from pipeline.atomic_files import write_whole
 from pipeline.cameras.frames import Image
 from pipeline.config import CameraConfig, Config
 from pipeline.demo.colour import link_by_colour, with_histograms
-from pipeline.demo.picture import Result, draw_demo, figures
+from pipeline.demo.picture import FoundTracklet, Result, draw_demo, figures
 from pipeline.demo.scene import SECONDS, Scene, make_scene
-from pipeline.demo.score import FoundTracklet, Overlap, PersonScore, Score, overlaps, score
+from pipeline.demo.score import PersonScore, Score, judged, people_shown, refiled, score
 from pipeline.encoded_images import decode_image, encode_png
+from pipeline.evaluate.evaluation import Judged
+from pipeline.evaluate.found import read_found
 from pipeline.linking.site_knowledge import places
 from pipeline.queries.crops import crop_jpeg
 from pipeline.records import StoredTracklet
@@ -68,13 +70,12 @@ def run_demo(
         stored = list(stored_tracklets(store))
         crops = read_crops(store, stored)
         tracklets = found_tracklets(store, stored)
-        shows = overlaps(scene, tracklets)
-        control = colour_result(store, scene, config, tracklets, shows, stored, crops)
-    results = [Result(OURS, score(scene, tracklets, shows)), control]
-    shown = {number: overlap.person for number, overlap in shows.items()}
+        boxes = judged(scene, read_found(store))
+        control = colour_result(store, scene, config, boxes, stored, crops)
+    results = [Result(OURS, score(scene, boxes)), control]
     best = {tracklet.id: crops[tracklet.crops[0].id] for tracklet in stored if tracklet.crops}
     write_whole(out / "demo.json", msgspec.json.format(msgspec.json.encode([summary(r) for r in results])))
-    write_whole(out / "demo.png", encode_png(draw_demo(scene, tracklets, best, shown, results)))
+    write_whole(out / "demo.png", encode_png(draw_demo(scene, tracklets, best, people_shown(boxes), results)))
     console.print(people_table(results[0].score))
     console.print(results_table(results))
     spent = (
@@ -137,8 +138,7 @@ def colour_result(
     store: Store,
     scene: Scene,
     config: Config,
-    tracklets: Sequence[FoundTracklet],
-    shows: Mapping[int, Overlap],
+    boxes: Sequence[Judged],
     stored: Sequence[StoredTracklet],
     crops: Mapping[int, Image],
 ) -> Result:
@@ -148,13 +148,8 @@ def colour_result(
     tried = []
     for threshold in COLOUR_THRESHOLDS:
         claims = link_by_colour(coloured, where, config, threshold)
-        tried.append(score(scene, [relabelled(t, claims[t.tracklet]) for t in tracklets], shows))
+        tried.append(score(scene, refiled(boxes, claims)))
     return Result(CONTROL, max(tried, key=lambda s: (s.idf1, s.whole_journeys)))
-
-
-def relabelled(tracklet: FoundTracklet, identity: int) -> FoundTracklet:
-    """The tracklet under another identity."""
-    return FoundTracklet(tracklet.tracklet, tracklet.camera, identity, tracklet.frames, tracklet.boxes)
 
 
 def people_table(ours: Score) -> Table:
@@ -188,7 +183,7 @@ def verdict(person: PersonScore) -> str:
     if person.splits:
         faults.append(f"also found under {person.splits} other identit{'y' if person.splits == 1 else 'ies'}")
     if person.strangers:
-        faults.append(f"{person.strangers} tracklet{'s' if person.strangers > 1 else ''} of somebody else")
+        faults.append(f"{person.strangers} track{'s' if person.strangers > 1 else ''} of somebody else")
     return ", ".join(faults) or "a visit is missing"
 
 

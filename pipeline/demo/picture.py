@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.cameras.frames import Image
 from pipeline.cameras.recordings import open_source
 from pipeline.config import CameraConfig
 from pipeline.demo.scene import Scene, SceneCamera
-from pipeline.demo.score import FoundTracklet, Score, seconds
+from pipeline.demo.score import Score, seconds
 from pipeline.queries.pictures.drawing import Colour, Label, colour_of, draw_label
 
 WIDTH_PX = 1840
@@ -29,6 +30,17 @@ GREY: Colour = (120, 124, 130)
 RED: Colour = (206, 44, 44)
 PALE: Colour = (228, 229, 231)
 FONT = "sans"
+
+
+@dataclass(frozen=True)
+class FoundTracklet:
+    """One tracklet as a run stored it."""
+
+    tracklet: int
+    camera: str
+    identity: int
+    frames: NDArray[np.int32]  # (T,) 0-based
+    boxes: NDArray[np.float32]  # (T, 4) xyxy, px
 
 
 @dataclass(frozen=True)
@@ -253,9 +265,14 @@ def figures(score: Score) -> tuple[str, ...]:
     """The numbers of a score as written in a table."""
     return (
         f"{score.whole_journeys} of {len(score.people)}",
-        f"{score.links.precision:.0%} of {score.links.said}" if score.links.said else "none made",
-        f"{score.links.recall:.0%} of {score.links.true}",
+        share(score.links.precision, score.links.said) if score.links.said else "none made",
+        share(score.links.recall, score.links.true),
         f"{score.idf1:.3f}",
         f"{score.merges}",
         f"{score.identities}",
     )
+
+
+def share(part: float | None, whole: int) -> str:
+    """'95% of 20'."""
+    return f"{part or 0:.0%} of {whole}"

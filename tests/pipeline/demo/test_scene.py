@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.boxes import iou
 from pipeline.cameras.recordings import open_source
 from pipeline.config import CameraConfig, DetectorConfig, load_config
 from pipeline.demo.clothes import OUTFITS
@@ -15,7 +16,6 @@ from pipeline.demo.demo import demo_config
 from pipeline.demo.film import pose
 from pipeline.demo.people import cut_people, load_photograph
 from pipeline.demo.scene import Scene, make_scene
-from pipeline.demo.score import iou
 from pipeline.demo.stage import PLACES, WALKS
 from pipeline.tracking.detect import load_detector
 
@@ -92,9 +92,9 @@ def test_a_detector_finds_the_people_who_can_be_seen(scene: Scene) -> None:
                 if frame.index % round(camera.fps / 2.5) or not people:
                     continue
                 detections = detector.detect([frame.image])[0]
-                boxes = detections.boxes[detections.confidences > 0.5].tolist()
+                boxes = detections.boxes[detections.confidences > 0.5]
                 wanted += len(people)
-                found += sum(any(iou(box, t.visible) > 0.5 for box in boxes) for t in people)
+                found += sum(any(iou(box, np.array(t.visible)) > 0.5 for box in boxes) for t in people)
     assert wanted > 8
     assert found / wanted > 0.9
 

@@ -10,7 +10,9 @@ import pytest
 
 from pipeline.demo.film import TruthBox
 from pipeline.demo.scene import Scene, SceneCamera
-from pipeline.demo.score import FoundTracklet, Score, iou, overlaps, score
+from pipeline.demo.score import Score, judged, refiled, score
+from pipeline.evaluate.found import FoundBoxes
+from pipeline.evaluate.labels import labels
 
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 FPS = 10.0
@@ -30,13 +32,32 @@ def camera(name: str, *boxes: list[TruthBox]) -> SceneCamera:
     )
 
 
-def found(number: int, name: str, identity: int, frames: range, box: tuple[float, ...]) -> FoundTracklet:
-    boxes = np.tile(np.array(box, np.float32), (len(frames), 1))
-    return FoundTracklet(number, name, identity, np.array(frames, np.int32), boxes)
+Track = tuple[int, str, int, range, tuple[float, ...]]
 
 
-def scored(scene: Scene, *tracklets: FoundTracklet) -> Score:
-    return score(scene, tracklets, overlaps(scene, tracklets))
+def found(number: int, name: str, identity: int, frames: range, box: tuple[float, ...]) -> Track:
+    return number, name, identity, frames, box
+
+
+def boxes_of(*tracks: Track) -> dict[str, FoundBoxes]:
+    """By camera, of tracks that are one tracklet each."""
+    held: dict[str, FoundBoxes] = {}
+    for name in {name for _, name, *_ in tracks}:
+        rows = [
+            (frame, number, identity, list(box))
+            for number, camera, identity, frames, box in tracks
+            if camera == name
+            for frame in frames
+        ]
+        rows.sort(key=lambda row: row[0])
+        frames, numbers, identities, boxes = (list(part) for part in zip(*rows, strict=True))
+        tracklets = np.array(numbers, np.int64)
+        held[name] = FoundBoxes(labels(frames, numbers, boxes), np.array(identities, np.int64), tracklets)
+    return held
+
+
+def scored(scene: Scene, *tracks: Track) -> Score:
+    return score(scene, judged(scene, boxes_of(*tracks)))
 
 
 @pytest.fixture
@@ -82,14 +103,14 @@ def test_two_people_merged_spoil_both_journeys(scene: Scene) -> None:
     assert (result.merges, result.whole_journeys) == (1, 0)
 
 
-def test_a_tracklet_of_nothing_is_a_stray_and_costs_idf1(scene: Scene) -> None:
+def test_a_track_of_nothing_costs_idf1(scene: Scene) -> None:
     perfect = (
         found(1, "a", 7, range(0, 20), LEFT),
         found(2, "a", 9, range(0, 20), RIGHT),
         found(3, "b", 7, range(40, 60), LEFT),
     )
     result = scored(scene, *perfect, found(4, "b", 11, range(0, 20), (100, 100, 140, 200)))
-    assert result.strays == 1
+    assert (result.merges, result.identities) == (0, 3)
     assert result.idf1 == pytest.approx(2 * 60 / (60 + 80))
 
 
@@ -119,8 +140,12 @@ def test_somebody_nobody_found_is_missed(scene: Scene) -> None:
     assert (result.people[1].identity, result.people[1].found) == (None, ())
 
 
-@pytest.mark.parametrize(
-    ("other", "expected"), [(LEFT, 1.0), (RIGHT, 0.0), ((0, 50, 40, 150), 1 / 3), ((40, 0, 80, 100), 0.0)]
-)
-def test_overlap_is_intersection_over_union(other: tuple[float, ...], expected: float) -> None:
-    assert iou(LEFT, other) == pytest.approx(expected)
+def test_other_identities_are_scored_on_the_same_boxes(scene: Scene) -> None:
+    tracks = (
+        found(1, "a", 7, range(0, 20), LEFT),
+        found(2, "a", 9, range(0, 20), RIGHT),
+        found(3, "b", 8, range(40, 60), LEFT),
+    )
+    boxes = judged(scene, boxes_of(*tracks))
+    assert score(scene, boxes).whole_journeys == 1
+    assert score(scene, refiled(boxes, {1: 5, 2: 6, 3: 5})).whole_journeys == 2
