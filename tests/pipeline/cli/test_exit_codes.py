@@ -23,7 +23,7 @@ from pipeline.store.open_store import MissingStoreError
 from pipeline.store.writer_lock import StoreInUseError
 
 PIPELINE = Path(__file__).parents[3] / "pipeline"
-NOT_FOR_PEOPLE = {"MessageError", "LostError"}
+NOT_FOR_PEOPLE = {"MessageError", "LostError", "EndsError"}
 """What a worker hears on its way: it goes on, and reports it in words."""
 
 

@@ -83,7 +83,7 @@ def listening(database: str, folder: Path) -> Iterator[Listener]:
 
 def who(database: str) -> list[int]:
     with open_store(database) as store:
-        return [person.person for person in people(store)]
+        return [person.person for person in people(store).people]
 
 
 def test_where_nobody_writes_the_command_is_the_writer(database: str) -> None:
