@@ -16,6 +16,8 @@ from pipeline.errors import MendableError
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
 SECOND_NS = 1_000_000_000
+MOST_PIXELS = 100_000_000
+"""Of one picture, three times those of 8K; more is damage, or made to fill the memory."""
 TOLD = 8
 """Lines about one recording; a person reads no more."""
 GRID_SLACK_NS = 1_000_000

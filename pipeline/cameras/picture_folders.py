@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 
 from pipeline.cameras.exif import exif_time_ns
-from pipeline.cameras.frames import SECOND_NS, Frame, Image, Repairs, Source, SourceError, SourceInfo
+from pipeline.cameras.frames import (
+    MOST_PIXELS,
+    SECOND_NS,
+    Frame,
+    Image,
+    Repairs,
+    Source,
+    SourceError,
+    SourceInfo,
+)
 from pipeline.cameras.name_times import NameTimes
 from pipeline.cameras.shapes import letterbox, true_size, upright
 from pipeline.config import CameraConfig
@@ -149,9 +161,23 @@ def natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
 def read_picture(path: Path) -> Image | None:
     """(H, W, 3) RGB with the file's own orientation applied; None where it cannot be decoded."""
     try:
-        return decode_image(path.read_bytes())
+        data = path.read_bytes()
     except OSError:
         return None
+    return decode_image(data) if pixels_of(data) <= MOST_PIXELS else None
+
+
+def pixels_of(data: bytes) -> int:
+    """How many pixels a picture says that it has, before any is decoded; 0 where that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # ours is asked for instead
+            with PIL.Image.open(BytesIO(data), formats=("JPEG", "PNG")) as picture:
+                return picture.width * picture.height
+    except PIL.Image.DecompressionBombError:
+        return MOST_PIXELS + 1
+    except (OSError, ValueError, SyntaxError):
+        return 0
 
 
 def folder_fingerprint(paths: Sequence[Path]) -> str:

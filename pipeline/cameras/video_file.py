@@ -26,7 +26,16 @@ from pipeline.cameras.containers import (
     video_stream,
 )
 from pipeline.cameras.fields import Deinterlacer, Stamped
-from pipeline.cameras.frames import SECOND_NS, Frame, Image, Repairs, Source, SourceError, SourceInfo
+from pipeline.cameras.frames import (
+    MOST_PIXELS,
+    SECOND_NS,
+    Frame,
+    Image,
+    Repairs,
+    Source,
+    SourceError,
+    SourceInfo,
+)
 from pipeline.cameras.shapes import ConversionError, Shaper, letterbox
 from pipeline.cameras.source_clock import HELD, SourceClock
 from pipeline.config import CameraConfig
@@ -75,6 +84,11 @@ class VideoSource(Source):
 
     def start(self) -> None:
         """Decode the first frame and learn from it and from the container what the source is."""
+        width, height = self.stream.codec_context.width, self.stream.codec_context.height
+        if width * height > MOST_PIXELS:
+            raise SourceError(
+                f"{self.path}: {width} x {height} pixels: more than {MOST_PIXELS // 10**6} million"
+            )
         self.by_dts = self.container.format.name == "avi"  # which knows no time of presentation
         self.shaper = Shaper(self.camera, self.stream)
         self.decoded = self.progressive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,17 @@ def test_pictures_of_one_moment_never_share_a_time() -> None:
 def test_pictures_with_oblong_pixels_are_shown_in_their_true_shape(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "seq", [picture(0)])
     assert read(folder, pixel_aspect="2:1")[1][0].image.shape == (64, 192, 3)
+
+
+def test_a_picture_made_to_fill_the_memory_is_skipped(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "seq", [picture(0), picture(1)])
+    rows = zlib.compress(bytes(1) * 30_000, 9)
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", rows), (b"IEND", b"")]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    (folder / "1.png").write_bytes(png)
+    source, frames = read(folder)
+    assert len(frames) == 1 and source.repairs.skipped == 1
