@@ -71,9 +71,9 @@ ROOMS = {
         tracklets versions writer_lock
         """,
         """
-        audit cameras database location lookups migrate migrations/env migrations/versions/0001_first
+        audit cameras database location migrations/env migrations/versions/0001_first
         migrations/versions/0002_corrections migrations/versions/0003_recall removal rows schema
-        tracklet_rows writer_lock
+        tracklet_rows
         """,
     ),
     "linking": Room(
@@ -84,7 +84,7 @@ ROOMS = {
         two_places_at_once walking_times
         """,
         """
-        open_matcher pausable_work relink same_person_evidence site site_knowledge
+        open_matcher relink same_person_evidence site
         """,
     ),
     "queries": Room(
