@@ -114,6 +114,14 @@ def test_the_index_names_every_page() -> None:
     assert pages <= named
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith(("docs/lab/", "CHANGELOG"))])
+def test_a_file_that_a_page_names_is_there(page: str) -> None:
+    named = re.findall(
+        r"\b(?:pipeline|reid|tests|configs|benchmarks|weights)/[\w/]+\.\w+", (ROOT / page).read_text()
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_architecture_names_every_room_and_every_channel() -> None:
     text = (ROOT / "docs/how/architecture.md").read_text()
     found = [channel.name for channel in vars(channels).values() if isinstance(channel, channels.Channel)]
