@@ -62,7 +62,6 @@ def test_what_a_page_shows_on_the_demo_works(page: str, scene: Path, tmp_path: P
     """
     folder = tmp_path / "copy"
     shutil.copytree(scene, folder)
-    (folder / "weights").symlink_to(ROOT / "weights")
     for line in commands(page):
         if "--db out/demo/demo.db" in line and not re.search(r" t\d", line):
             typed = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'run_pipeline.py'))} {line}"
