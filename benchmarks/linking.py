@@ -40,9 +40,9 @@ sys.path.insert(0, str(ROOT))
 
 from pipeline.config import Config  # noqa: E402
 from pipeline.evaluate.evaluation import Evaluation, Judged, evaluate, judge, measure  # noqa: E402
-from pipeline.evaluate.found import FoundBoxes, read_found  # noqa: E402
+from pipeline.evaluate.found_boxes import FoundBoxes, read_found  # noqa: E402
 from pipeline.evaluate.labels import labels  # noqa: E402
-from pipeline.evaluate.tracking import across_idf1  # noqa: E402
+from pipeline.evaluate.tracking_score import across_idf1  # noqa: E402
 from pipeline.evaluate.truth import CameraTruth, read_truth  # noqa: E402
 from pipeline.linking.look_back import EVERY_NS  # noqa: E402
 from pipeline.linking.open_matcher import open_matcher  # noqa: E402

@@ -112,11 +112,11 @@ ROOMS = {
     "evaluate": Room(
         "store queries",
         """
-        annotate annotations confidence evaluation found labelled_box labels pictures pieces tracking truth
-        truth_lines
+        annotate confidence cvat_and_coco evaluation found_boxes labelled_box labels linking_score mot_and_csv
+        pictures tracking_score truth
         """,
         """
-        annotations labelled_box pictures truth_lines
+        cvat_and_coco labelled_box mot_and_csv pictures
         """,
     ),
     "demo": Room(
@@ -153,9 +153,9 @@ ONLY_IN = {
     "av": {"cameras", "queries/pictures", "demo/scene"},
     "ultralytics": {"tracking/yolo"},
     "openvino": {"tracking/yolo"},
-    "trackeval": {"evaluate/tracking"},
-    "reid_hota": {"evaluate/tracking"},
-    "pandas": {"evaluate/tracking"},
+    "trackeval": {"evaluate/tracking_score"},
+    "reid_hota": {"evaluate/tracking_score"},
+    "pandas": {"evaluate/tracking_score"},
     "pickle": set(),
 }
 """Packages that only these rooms or files of `pipeline` may touch."""

@@ -13,7 +13,7 @@ from pipeline.cli.tables import plain_table, print_json, print_table
 from pipeline.cli.wording import count_text
 from pipeline.evaluate.evaluation import Coverage, Evaluation, evaluate
 from pipeline.evaluate.labelled_box import TruthError
-from pipeline.evaluate.tracking import TrackingScore
+from pipeline.evaluate.tracking_score import TrackingScore
 from pipeline.evaluate.truth import read_truth
 from pipeline.store.cameras import stored_cameras
 from pipeline.store.database import Store

@@ -20,7 +20,7 @@ from pipeline.demo.scene import SECONDS, Scene, make_scene
 from pipeline.demo.score import PersonScore, Score, judged, people_shown, refiled, score
 from pipeline.encoded_images import decode_image, encode_png
 from pipeline.evaluate.evaluation import Judged
-from pipeline.evaluate.found import read_found
+from pipeline.evaluate.found_boxes import read_found
 from pipeline.linking.site_knowledge import places
 from pipeline.queries.crops import crop_jpeg
 from pipeline.records import StoredTracklet

@@ -11,10 +11,10 @@ import numpy as np
 from pipeline.boxes import iou_matrix
 from pipeline.demo.scene import Scene, SceneCamera
 from pipeline.evaluate.evaluation import Judged, judge
-from pipeline.evaluate.found import FoundBoxes
+from pipeline.evaluate.found_boxes import FoundBoxes
 from pipeline.evaluate.labels import Boxes, Labels, Numbers, common_frames, labels
-from pipeline.evaluate.pieces import PairScore, Piece, filed_pair_score, merges, pieces
-from pipeline.evaluate.tracking import across_idf1
+from pipeline.evaluate.linking_score import PairScore, Piece, filed_pair_score, merges, pieces
+from pipeline.evaluate.tracking_score import across_idf1
 from pipeline.evaluate.truth import CameraTruth
 
 LEAST_VISIBILITY = 0.25

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.atomic_files import replaced_folder
 from pipeline.boxes import first_in_frame
 from pipeline.errors import MendableError
-from pipeline.evaluate.found import FoundBoxes, read_found
+from pipeline.evaluate.found_boxes import FoundBoxes, read_found
 from pipeline.evaluate.labels import Mask
 from pipeline.queries.export import ExportWriteError
 from pipeline.store.audit import audit

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluate.found import Claim
-from pipeline.evaluate.pieces import Piece
+from pipeline.evaluate.found_boxes import Claim
+from pipeline.evaluate.linking_score import Piece
 
 BINS = 10
 """Of equal count, as in `reid.calibrate`; fewer where there are fewer than 5 decisions for each."""

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from pipeline.evaluate.confidence import Ambiguous, Confidence, ambiguous, confidence, decisions, owner_of
-from pipeline.evaluate.found import Claim, FoundBoxes, one_box_each, read_claims, read_found
+from pipeline.evaluate.found_boxes import Claim, FoundBoxes, one_box_each, read_claims, read_found
 from pipeline.evaluate.labelled_box import TruthError
 from pipeline.evaluate.labels import Labels, Mask, Numbers, matched, overlapping
-from pipeline.evaluate.pieces import (
+from pipeline.evaluate.linking_score import (
     IdentityScore,
     Jump,
     Merge,
@@ -29,7 +29,13 @@ from pipeline.evaluate.pieces import (
     pieces,
     splits,
 )
-from pipeline.evaluate.tracking import AcrossScore, TrackingScore, across_idf1, across_score, tracking_score
+from pipeline.evaluate.tracking_score import (
+    AcrossScore,
+    TrackingScore,
+    across_idf1,
+    across_score,
+    tracking_score,
+)
 from pipeline.evaluate.truth import CameraTruth
 from pipeline.store.database import Store
 from pipeline.store.lookups import chosen

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluate.annotations import read_coco, read_cvat
+from pipeline.evaluate.cvat_and_coco import read_coco, read_cvat
 from pipeline.evaluate.labelled_box import LabelledBox, TruthError
 from pipeline.evaluate.labels import Labels, labels
-from pipeline.evaluate.truth_lines import read_csv, read_mot
+from pipeline.evaluate.mot_and_csv import read_csv, read_mot
 
 LAYOUTS = ("gt_{}", "{}", "{}/gt/gt", "gt")
 """Where a camera's truth may lie in the folder; the last only where there is one camera."""

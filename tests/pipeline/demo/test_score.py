@@ -11,7 +11,7 @@ import pytest
 from pipeline.demo.film import TruthBox
 from pipeline.demo.scene import Scene, SceneCamera
 from pipeline.demo.score import Score, judged, refiled, score
-from pipeline.evaluate.found import FoundBoxes
+from pipeline.evaluate.found_boxes import FoundBoxes
 from pipeline.evaluate.labels import labels
 
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.evaluate.confidence import Decision, ambiguous, confidence, decisions
-from pipeline.evaluate.found import Claim
-from pipeline.evaluate.pieces import Piece
+from pipeline.evaluate.found_boxes import Claim
+from pipeline.evaluate.linking_score import Piece
 
 
 def decided(probability: float, *, right: bool, number: int = 0) -> Decision:

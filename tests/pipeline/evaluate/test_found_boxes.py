@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.evaluate.annotate import trusted
-from pipeline.evaluate.found import FoundBoxes, one_box_each
+from pipeline.evaluate.found_boxes import FoundBoxes, one_box_each
 from pipeline.evaluate.labels import Labels
 
 

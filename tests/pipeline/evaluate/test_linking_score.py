@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluate.found import Claim, FoundBoxes
+from pipeline.evaluate.found_boxes import Claim, FoundBoxes
 from pipeline.evaluate.labels import labels, matched
-from pipeline.evaluate.pieces import (
+from pipeline.evaluate.linking_score import (
     Piece,
     filed_pair_score,
     identity_score,

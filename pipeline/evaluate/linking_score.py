@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from pipeline.evaluate.found import Claim, FoundBoxes
+from pipeline.evaluate.found_boxes import Claim, FoundBoxes
 from pipeline.evaluate.labels import Labels, Numbers
 
 MIXED_SHARE = 0.1

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate.labels import Labels, labels
-from pipeline.evaluate.tracking import across_idf1, across_score, tracking_score
+from pipeline.evaluate.tracking_score import across_idf1, across_score, tracking_score
 
 
 def standing(ids: list[int], *, first: int = 0, left: float = 0.0) -> Labels:
