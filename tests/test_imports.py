@@ -294,3 +294,35 @@ def test_tests_mirror_the_rooms() -> None:
     elsewhere = set[str]().union(*rooms.values())
     assert PLACES - own == elsewhere
     assert {name.rpartition("/")[0] for name in own} <= {name.rpartition("/")[0] for name in PLACES}
+
+
+def floor_of(room: str) -> int:
+    """How many rooms stand below a room, one on the other, itself counted."""
+    return 1 + max(
+        (
+            floor_of(other)
+            for other in ("hall", *ROOMS[room].may_import.split())
+            if other != room and room != "hall"
+        ),
+        default=0,
+    )
+
+
+def test_the_house_has_at_most_nine_floors() -> None:
+    assert max(map(floor_of, ROOMS)) <= 9
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_within_a_room_files_stand_on_at_most_nine_floors(room: str) -> None:
+    """And none stands on itself: there is no circle."""
+    files = {name_of(path): imports_of(path) for path in PIPELINE if room_of(name_of(path)) == room}
+    below = {
+        name: {other for other in files if other in found and other != name} for name, found in files.items()
+    }
+    floors = 0
+    while below:
+        ground = {name for name, others in below.items() if not others}
+        assert ground, f"these import each other in a circle: {sorted(below)}"
+        below = {name: others - ground for name, others in below.items() if name not in ground}
+        floors += 1
+    assert floors <= 9
