@@ -26,8 +26,9 @@ from pipeline.shipped_files import shipped
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.open_store import open_store
-from pipeline.store.runs import begin_run, end_run, last_run_state
+from pipeline.store.runs import begin_run, end_run, work_owed
 from pipeline.store.versions import current_version, new_version
+from pipeline.store.writer_lock import WriterLock
 from pipeline.tracking.detect import DetectorError, choose_device, find_weights
 from reid.network.weights import WeightsError, read_notes
 
@@ -127,7 +128,7 @@ def run(
     config = hide(config)
     check_weights(config)
     with open_store(database, create=True, write=True) as store:
-        owed = last_run_state(store) not in (None, "done")
+        owed = work_owed(store)
         run_id = begin_run(store, command=command, config=config, software=__version__)
         jobs, skipped, failed = prepare(store, run_id, config.cameras, listener, fresh=fresh)
         identities = current_version(store) or new_version(store, "online", "first run")
@@ -135,8 +136,7 @@ def run(
         state = "failed"
         try:
             if jobs:
-                announce = store.lock.announce if store.lock else lambda address: None
-                reading = Reading(config, database, identities, report, listener, engine, announce)
+                reading = Reading(config, database, identities, report, listener, engine, store.lock)
                 read(reading, jobs, store, run_id)
             state = "interrupted" if report.interrupted else "done"
             newest = current_version(store) or identities  # an operator may have spoken meanwhile
@@ -168,7 +168,7 @@ def check_weights(config: Config) -> None:
 def finish(store: Store, config: Config, listener: RunListener) -> None:
     """End with everything compared with everything, as an identity version of its own.
 
-    A run that ends before this was done leaves it to the next one, which asks how the last run ended.
+    A run that dies before this is done leaves it to the next one: see `work_owed`.
     """
     relink(store, config)
     try:
@@ -190,8 +190,8 @@ class Reading:
     """Filled in."""
     listener: RunListener
     engine: Callable[[], Engine]
-    announce: Callable[[str], None]
-    """Tells others where the writer listens to requests."""
+    lock: WriterLock | None
+    """Where others are told at which address the writer listens to requests, and held by the writer."""
 
 
 def read(reading: Reading, jobs: list[CameraJob], store: Store, run_id: int) -> None:
@@ -226,7 +226,7 @@ def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
             stack.enter_context(serve_status(board.status, reading.config.status.port))
         try:
             engine = reading.engine()
-            reading.announce(engine.link.requests)
+            announce(reading.lock, engine.link.requests)
             finished = supervise(
                 jobs,
                 reading.config,
@@ -235,16 +235,23 @@ def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
                 version=reading.version,
                 report=partial(tell, (tally, show), board),
                 started=board.processes.__setitem__ if board else lambda name, process: None,
+                lock=reading.lock.descriptor if reading.lock else None,
             )
             whole = board is not None and not any(cut_short(tally, job) for job in recorded)
             report.interrupted = not finished and not whole
         except KeyboardInterrupt:
             report.interrupted = True
         finally:
-            reading.announce("")
+            announce(reading.lock, "")
             report.ended |= {names[recording]: ended for recording, ended in tally.ended.items()}
             report.stage_s = tally.seconds
             report.source_s = sum(ended.duration_s for ended in report.ended.values())
+
+
+def announce(lock: WriterLock | None, address: str) -> None:
+    """Tell others where the writer listens to requests."""
+    if lock:
+        lock.announce(address)
 
 
 def cut_short(tally: Tally, job: CameraJob) -> bool:

@@ -68,6 +68,8 @@ class Supervised:
     jobs: tuple[CameraJob, ...]
     started: Callable[[str, int], None]
     """Told the name and process id of every worker."""
+    lock: int | None = None
+    """The open file whose lock makes this run the only writer."""
     ready: ModelReady | None = None
     restarts: list[float] = field(default_factory=list)
     """When workers of a live run were started over, s."""
@@ -97,6 +99,7 @@ def supervise(
     version: int,
     report: Callable[[Message], None],
     started: Callable[[str, int], None] = lambda name, process: None,
+    lock: int | None = None,
 ) -> bool:
     """Run every camera of `jobs` through to the store; False when the user stopped it.
 
@@ -108,13 +111,14 @@ def supervise(
         version: identity version the sightings go to.
         report: gets every `Progress`, `Notice` and `CameraHealth`.
         started: gets the name and process id of every worker.
+        lock: open file whose lock makes this run the only writer; the match worker holds it too.
 
     Raises:
         WorkerDied: the ReID worker or the match worker crashed; what was stored is kept.
     """
     shares = dealt(jobs, config)
     threads = config.workers.threads or max(1, cores() // len(shares))
-    run = Supervised(config, database, version, engine, report, threads, tuple(jobs), started)
+    run = Supervised(config, database, version, engine, report, threads, tuple(jobs), started, lock)
     context = open_context()
     progress = Receiver(context, engine.link, PROGRESS)
     try:
@@ -142,7 +146,10 @@ def start_shared(run: Supervised, name: str) -> None:
         start(run, Start(name, reid_worker.main, embedding, (run.stop,), threads=1))
     else:
         matching = MatchJob(link, recordings, run.config, run.database, run.version, run.ready)
-        start(run, Start(name, match_worker.main, msgspec.msgpack.encode(matching), (run.stop,), threads=1))
+        # Were the supervisor's lock free while its matcher still lived, the next run would write beside it.
+        holds = () if run.lock is None else (run.lock,)
+        work = msgspec.msgpack.encode(matching)
+        start(run, Start(name, match_worker.main, work, (run.stop,), threads=1, holds=holds))
 
 
 def start_camera_worker(

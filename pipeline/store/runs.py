@@ -33,14 +33,16 @@ def begin_run(store: Store, *, command: str, config: Any, software: str) -> int:
         return new_row(connection, Run, **row, **texts)
 
 
-def last_run_state(store: Store) -> str | None:
-    """How the newest run ended, `running` where it never came to its end; None: there was none.
+def work_owed(store: Store) -> bool:
+    """Whether a run over recordings never came to its end: linked, and everybody compared with everybody.
 
-    Asked before `begin_run`, it tells whether work is owed: a run is done only once all it read is linked,
-    and everybody compared with everybody.
+    Asked before `begin_run`. Live runs do not end with that and owe nothing, nor do they pay what an earlier
+    run owes.
     """
+    watched = select(Recording.id).where(Recording.run == Run.id, Recording.fingerprint.is_(None))
+    last = select(Run.state).where(~watched.exists()).order_by(Run.id.desc()).limit(1)
     with store.reading() as connection:
-        return connection.scalar(select(Run.state).order_by(Run.id.desc()).limit(1))
+        return connection.scalar(last) not in (None, "done")
 
 
 def end_run(store: Store, run: int, state: str) -> None:

@@ -35,9 +35,17 @@ class StoreInUseError(StoreError, kind="busy"):
 class WriterLock:
     """What makes a process the only writer; freed by the system when the process dies."""
 
-    def __init__(self, release: Callable[[], None], announce: Callable[[str], None] | None = None) -> None:
-        """`announce` tells others where requests are listened to; None where there is no place to tell it."""
-        self.release = release
+    def __init__(
+        self,
+        release: Callable[[], None],
+        announce: Callable[[str], None] | None = None,
+        descriptor: int | None = None,
+    ) -> None:
+        """`announce` tells others where requests are listened to; None where there is no place to tell it.
+
+        Whoever has `descriptor` open holds the lock too; None where it is no file's.
+        """
+        self.release, self.descriptor = release, descriptor
         self.announce = announce or (lambda address: None)
 
 
@@ -67,7 +75,7 @@ def file_lock(path: Path) -> WriterLock:
         raise StoreInUseError(text, at) from None
     announce = partial(write_lock, descriptor)
     announce("")
-    return WriterLock(lambda: os.close(descriptor), announce)
+    return WriterLock(lambda: os.close(descriptor), announce, descriptor)
 
 
 def write_lock(descriptor: int, address: str) -> None:

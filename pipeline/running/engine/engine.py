@@ -49,6 +49,9 @@ class Start:
     signals: Sequence[Signal]
     threads: int
     """Compute threads it may have."""
+    holds: Sequence[int] = ()
+    """Open files that it keeps open as long as it lives, where it runs on this machine: the lock under which
+    it writes is not free before it is gone."""
 
 
 class Engine(Protocol):

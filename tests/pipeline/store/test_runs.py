@@ -10,7 +10,7 @@ from pipeline.store.cameras import add_camera
 from pipeline.store.database import Store
 from pipeline.store.open_store import open_store
 from pipeline.store.recordings import end_recording, start_recording
-from pipeline.store.runs import begin_run, end_run
+from pipeline.store.runs import begin_run, end_run, work_owed
 from pipeline.store.schema import Recording, Run
 from tests.store_scene import recording
 
@@ -42,3 +42,21 @@ def test_credentials_never_reach_a_row(tmp_path: Path) -> None:
         number = start_recording(store, run=run, camera=camera, source=source, fingerprint=None, start_ns=0)
         end_recording(store, number, state="failed", frames=0, detected=0, message=f"{source}: refused")
     assert b"s3cr3t" not in (tmp_path / "a.db").read_bytes()
+
+
+def test_what_a_killed_run_owes_is_owed_until_a_run_over_recordings_has_come_to_its_end(store: Store) -> None:
+    def run(state: str | None, *, live: bool = False) -> bool:
+        number = begin_run(store, command="", config={}, software="")
+        if live:
+            camera = add_camera(store, "gate", clock_known=True)
+            start_recording(store, run=number, camera=camera, source="rtsp://a", fingerprint=None, start_ns=1)
+        if state:
+            end_run(store, number, state)
+        return work_owed(store)
+
+    assert not work_owed(store)
+    assert not run(None, live=True), "a live run does not end with it"
+    assert not run("done") and run(None)
+    assert run("done", live=True), "it did not do it either"
+    assert run("interrupted") and run("failed")
+    assert not run("done")

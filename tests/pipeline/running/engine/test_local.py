@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -14,9 +16,19 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.parents import this_process
+from pipeline.parents import Parent, started_ticks
 from pipeline.running.engine.engine import Start
-from pipeline.running.engine.local import PREFIX, STOPS, LocalEngine, environment, signals_left_to_us, sweep
+from pipeline.running.engine.local import (
+    PREFIX,
+    STOPS,
+    LocalEngine,
+    NoRoomError,
+    environment,
+    signals_left_to_us,
+    sweep,
+)
+from pipeline.store.open_store import open_store
+from pipeline.store.writer_lock import StoreInUseError
 
 ROOT = Path(__file__).parents[4]
 
@@ -66,7 +78,17 @@ SUPERVISOR = """
 import sys, time
 from tests.pipeline.running.engine.test_local import linger
 from pipeline.running.engine.engine import Start
-from pipeline.running.engine.local import LocalEngine
+from pipeline.running.engine.local import (
+    PREFIX,
+    STOPS,
+    LocalEngine,
+    NoRoomError,
+    environment,
+    signals_left_to_us,
+    sweep,
+)
+from pipeline.store.open_store import open_store
+from pipeline.store.writer_lock import StoreInUseError
 if __name__ == "__main__":
     engine = LocalEngine()
     for number in range(2):
@@ -107,29 +129,124 @@ def test_workers_end_with_their_supervisor_however_early_it_is_killed(tmp_path: 
     assert not pids(tmp_path)
 
 
-def test_what_dead_runs_left_is_swept_and_what_living_ones_use_is_not(tmp_path: Path) -> None:
-    me = this_process()
-    dead, living, other = (
-        tmp_path / name
-        for name in (
-            f"{PREFIX}999999-5-abc",
-            f"{PREFIX}{me.pid}-{me.started_ticks}-abc",
-            f"{PREFIX}notes-of-mine-",
-        )
-    )
-    reused = tmp_path / f"{PREFIX}{me.pid}-1-abc"
-    for folder in (dead, living, other, reused):
-        folder.mkdir()
+def left_behind(folder: Path) -> Path:
+    """What a run leaves that is killed: a folder with sockets and the page of its signals."""
+    engine = LocalEngine()
+    left = folder / f"{PREFIX}dead"
+    shutil.copytree(engine.folder, left)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(left / "tracklets"))
+    engine.close()
+    return left
+
+
+def test_what_dead_runs_left_is_swept_and_what_living_ones_and_others_use_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left_behind(tmp_path)
+    living = LocalEngine()
+    mine, link = tmp_path / f"{PREFIX}mine", tmp_path / f"{PREFIX}link"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    link.symlink_to(mine)
+    (tmp_path / f"{PREFIX}file").write_text("mine too")
     sweep(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([living, other])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        living.folder.name,
+        mine.name,
+        link.name,
+        f"{PREFIX}file",
+    }
+    assert (mine / "notes.txt").exists()
+    living.close()
+
+
+def test_something_of_ones_own_in_a_dead_runs_folder_is_kept(tmp_path: Path) -> None:
+    left = left_behind(tmp_path)
+    (left / "notes.txt").write_text("mine")
+    sweep(tmp_path)
+    assert (left / "notes.txt").exists()
 
 
 def test_the_next_run_sweeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / f"{PREFIX}999999-5-abc").mkdir()
+    left_behind(tmp_path)
     engine = LocalEngine()
     assert list(tmp_path.iterdir()) == [engine.folder]
     engine.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_for_temporary_files_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(NoRoomError, match=r"gone.*TMPDIR"):
+        LocalEngine()
+
+
+def test_signals_leave_nothing_in_shared_memory_even_of_a_run_that_is_killed() -> None:
+    before = set(os.listdir("/dev/shm"))
+    engine = LocalEngine()
+    told = engine.signal()
+    told.set()
+    assert told.is_set() and not engine.signal().is_set()
+    assert not [name for name in set(os.listdir("/dev/shm")) - before if name.startswith("sem.")]
+    engine.close()
+    assert told.is_set()
+
+
+def test_a_worker_whose_supervisor_is_dead_ends_before_it_loads_anything(tmp_path: Path) -> None:
+    loaded, module = tmp_path / "loaded", "tests.pipeline.running.engine.slow_to_import"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    parent = Parent(dead.pid, started_ticks(dead.pid) or 1)
+    dead.wait()
+    code = (
+        "from pipeline.parents import Parent\n"
+        "from pipeline.running.engine.local import Named, serve\n"
+        f"serve(Named({module!r}, 'main'), Parent({parent.pid}, {parent.started_ticks}), b'', (), ())"
+    )
+    variables = os.environ | {"LOADED": str(loaded), "PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], env=variables, check=False).returncode == 1
+    assert not loaded.exists()
+
+
+def hold(job: bytes) -> None:
+    Path(job.decode()).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def test_a_lock_stays_held_as_long_as_a_worker_lives_that_writes_under_it(tmp_path: Path) -> None:
+    database = tmp_path / "out.db"
+    engine, store = LocalEngine(), open_store(database, create=True, write=True)
+    assert store.lock and store.lock.descriptor is not None
+    begun = tmp_path / "begun"
+    held = (store.lock.descriptor,)
+    worker = engine.start(Start("match", hold, str(begun).encode(), (), threads=1, holds=held))
+    while not begun.exists():
+        assert worker.exitcode is None
+        time.sleep(0.05)
+    store.close()
+    with pytest.raises(StoreInUseError):
+        open_store(database, write=True)
+    worker.kill()
+    worker.join(10)
+    open_store(database, write=True).close()
+    engine.close()
+
+
+def test_a_run_that_ignores_the_end_of_its_terminal_goes_on() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    engine, heard = LocalEngine(), []
+    try:
+        with engine.interruptible(lambda: heard.append(1)):
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.01)
+        assert not heard and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        engine.close()
 
 
 @pytest.mark.parametrize("number", STOPS)
