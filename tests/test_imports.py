@@ -79,7 +79,7 @@ ROOMS = {
     "linking": Room(
         "store",
         """
-        cluster cut_tracklets double_boxes enforce_corrections gallery keep_numbers link_confidence look_back
+        cluster cut_tracklets double_boxes enforce_corrections follow_corrections gallery keep_numbers link_confidence look_back
         match open_matcher pausable_work recluster relink same_person_evidence site site_knowledge
         two_places_at_once walking_times
         """,

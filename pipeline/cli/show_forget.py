@@ -9,6 +9,7 @@ from pipeline.cli.tables import print_json
 from pipeline.cli.wording import count_text
 from pipeline.queries.people import parse_person
 from pipeline.running.requests import Forget, Forgotten, ask
+from pipeline.store.erasure import ErasureIncompleteError
 
 
 def show_forget(database: str, person: str, out: Console, *, json: bool = False) -> None:
@@ -17,7 +18,10 @@ def show_forget(database: str, person: str, out: Console, *, json: bool = False)
     Raises:
         UnknownPersonError, ErasureIncompleteError, StoreError: see there.
     """
-    erased = ask(database, Forget(parse_person(person)), Forgotten).erased
+    done = ask(database, Forget(parse_person(person)), Forgotten)
+    erased = done.erased
+    if done.left:
+        raise ErasureIncompleteError(done.left)
     if json:
         print_json(out, erased)
         return

@@ -83,6 +83,7 @@ def recluster(
         TooManyTracklets: more than fit into memory.
         CalibrationError: see `reid.sets.tracklets`.
     """
+    current = current_version(store)  # first: what is said from here on makes another one
     site = site_of(store, settings, newest_model(store))
     tracklets = list(stored_tracklets(store))
     if len(tracklets) > MOST_TRACKLETS:
@@ -92,7 +93,6 @@ def recluster(
     numbers = count(len(found.groups))
     labels = {tracklets[i].id: number for number, group in enumerate(found.groups) for i in group}
     labels = enforced(labels, site.said, lambda: next(numbers))
-    current = current_version(store)
     before = identities_of_tracklets(store, current) if current is not None else {}
     drafts = count(-1, -1)
     names = keep_numbers(labels, before, lambda: next(drafts))

@@ -119,8 +119,8 @@ class Keeper(Protocol):
     ) -> Said:
         """See `store.corrections.say`."""
 
-    def undo(self) -> int:
-        """Take back the last answer; the number of the newest identity version."""
+    def undo(self, correction: int) -> int:
+        """Take back an answer; the number of the newest identity version."""
 
 
 class Review:
@@ -139,7 +139,8 @@ class Review:
         """
         self.store, self.pictures, self.ask, self.keeper = store, pictures, ask, keeper
         self.version: int | None = None
-        self.said: list[CorrectionKind] = []
+        self.said: list[tuple[CorrectionKind, int]] = []
+        """This sitting's answers, with their numbers among all corrections."""
 
     def go_through(
         self, below: float = 0.0, filters: Filters = EVERYTHING, limit: int | None = None
@@ -156,7 +157,8 @@ class Review:
             if reply == "quit":
                 break
             asked += reply != "undo"
-        counts = {kind: self.said.count(kind) for kind in ("same", "different", "unsure")}
+        kinds = [kind for kind, _ in self.said]
+        counts = {kind: kinds.count(kind) for kind in ("same", "different", "unsure")}
         left = len(questions(self.store, filters, below=below))
         return Reviewed(asked=asked, open=left, version=self.version, **counts)
 
@@ -204,14 +206,14 @@ class Review:
             sitting=self.version,
         )
         self.version = said.version
-        self.said.append(kind)
+        self.said.append((kind, said.correction))
         return said.person
 
     def take_back(self) -> None:
-        """Undo this sitting's last answer, if there is one."""
+        """Undo this sitting's last answer, if there is one; others may have said something since."""
         if self.said:
-            self.said.pop()
-            self.version = self.keeper.undo()
+            _, correction = self.said.pop()
+            self.version = self.keeper.undo(correction)
 
     def others(self, one: Question, person: int) -> list[int]:
         """A person's tracklets that are not in question."""

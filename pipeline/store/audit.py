@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from sqlalchemy import select
+
 from pipeline.store.database import Store, engine_for, write_transaction
 from pipeline.store.database_errors import ReadOnlyStoreError, translated
 from pipeline.store.rows import new_row
@@ -33,3 +35,12 @@ def audit(store: Store, action: str, subject: str, detail: dict[str, Any] | None
     finally:
         if engine is not store.engine:
             engine.dispose()
+
+
+def noted(store: Store, action: str, subject: str) -> dict[str, Any] | None:
+    """The detail of the last entry about a subject; None where there is none."""
+    mine = (AuditEntry.action == action) & (AuditEntry.subject == subject)
+    query = select(AuditEntry.detail).where(mine).order_by(AuditEntry.id.desc()).limit(1)
+    with store.reading() as connection:
+        detail = connection.scalar(query)
+    return None if detail is None else dict(detail)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, insert, literal, select, update
+from sqlalchemy import Connection, func, insert, literal, select, update
 
 from pipeline.constraints import Constraints, Relation, Statement, consistent
 from pipeline.store.audit import audit
@@ -208,6 +208,20 @@ def corrections(store: Store) -> list[Correction]:
         )
         for row in rows
     ]
+
+
+def last_correction(store: Store) -> int:
+    """Number of the latest correction; 0 where there is none."""
+    with store.reading() as connection:
+        return connection.scalar(select(func.max(CorrectionRow.id))) or 0
+
+
+def people_spoken_of(store: Store, after: int) -> set[int]:
+    """Everybody whom corrections later than this one moved tracklets from or to."""
+    member = CorrectionMember
+    query = select(member.before, member.after).where(member.correction > after).distinct()
+    with store.reading() as connection:
+        return {person for row in connection.execute(query) for person in row if person is not None}
 
 
 def constraints(store: Store) -> Constraints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -67,6 +67,17 @@ def add_numbered_version(
         return add_version(store, kind, note, named), numbers
 
 
+def missing_people(store: Store, people: Collection[int]) -> set[int]:
+    """Those of these people whom the store does not know (any more)."""
+    with store.reading() as connection:
+        known = {
+            person
+            for page in pages(people)
+            for person in connection.scalars(select(Identity.id).where(Identity.id.in_(page)))
+        }
+    return set(people) - known
+
+
 def unlinked_tracklets(
     store: Store, until_end_ns: int | None, version: int, *, after: int = 0
 ) -> Iterator[StoredTracklet]:
@@ -97,7 +108,12 @@ def linked_up_to(store: Store, version: int, *, after: int = 0) -> int:
 
 
 def load_gallery(
-    store: Store, version: int, *, crops: int | None = None, newest: int | None = None
+    store: Store,
+    version: int,
+    *,
+    crops: int | None = None,
+    newest: int | None = None,
+    people: Collection[int] | None = None,
 ) -> Iterator[LinkedTracklet]:
     """Every tracklet with a claim in `version`, in the order of linking.
 
@@ -105,8 +121,9 @@ def load_gallery(
         version: an identity version.
         crops: at most so many of each tracklet, the best; None for all.
         newest: at most so many tracklets of each identity; None for all.
+        people: only of these; None for everybody.
     """
-    query = claims_of(version, newest)
+    query = claims_of(version, newest, people)
     columns = [getattr(SightingRow, name) for name in Sighting.__struct_fields__]
     for page in pages(tracklets_in_order(store, query, crops=crops)):
         mine = SightingRow.tracklet.in_([tracklet.id for tracklet in page])
@@ -131,13 +148,16 @@ def claimed(version: int) -> ColumnElement[bool]:
     return select(SightingRow.tracklet).where(mine).exists()
 
 
-def claims_of(version: int, newest: int | None) -> Select[Any]:
-    """Numbers of the tracklets with a claim; at most the `newest` of each identity."""
-    every = select(SightingRow.tracklet).where(SightingRow.version == version)
+def claims_of(version: int, newest: int | None, people: Collection[int] | None = None) -> Select[Any]:
+    """Numbers of the tracklets with a claim, at most the `newest` of each identity; only of `people`."""
+    mine = SightingRow.version == version
+    if people is not None:
+        mine &= SightingRow.identity.in_(people)
+    every = select(SightingRow.tracklet).where(mine)
     if newest is None:
         return every
     latest_first = (closing().desc(), Tracklet.id.desc())
     rank = func.row_number().over(partition_by=SightingRow.identity, order_by=latest_first).label("rank")
     joined = select(SightingRow.tracklet, rank).join(Tracklet, Tracklet.id == SightingRow.tracklet)
-    ranked = joined.where(SightingRow.version == version).subquery()
+    ranked = joined.where(mine).subquery()
     return select(ranked.c.tracklet).where(ranked.c.rank <= newest)

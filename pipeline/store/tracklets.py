@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -41,6 +41,17 @@ def stored_tracklets(
     for page in [None] if ids is None else pages(ids):
         query = every if page is None else every.where(Tracklet.id.in_(page))
         yield from tracklets_in_order(store, query, crops=crops)
+
+
+def missing_tracklets(store: Store, ids: Collection[int]) -> set[int]:
+    """Those of these tracklets that the store does not hold (any more)."""
+    with store.reading() as connection:
+        held = {
+            number
+            for page in pages(ids)
+            for number in connection.scalars(select(Tracklet.id).where(Tracklet.id.in_(page)))
+        }
+    return set(ids) - held
 
 
 def stored_trajectories(store: Store, ids: Sequence[int]) -> dict[int, Trajectory]:

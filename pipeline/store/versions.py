@@ -53,6 +53,13 @@ def is_late(store: Store, version: int) -> bool:
         return bool(connection.scalar(query))
 
 
+def made_anew(store: Store, *, after: int) -> bool:
+    """Whether a version later than this one says anew of everybody who is who, and not only what changed."""
+    later = (IdentityVersion.id > after) & (IdentityVersion.kind != "correction")
+    with store.reading() as connection:
+        return connection.scalar(select(IdentityVersion.id).where(later).limit(1)) is not None
+
+
 def versions(store: Store) -> list[Version]:
     """Every identity version, oldest first; the last one counts."""
     who = (func.count(SightingRow.identity.distinct()), func.count(SightingRow.tracklet))

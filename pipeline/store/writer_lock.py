@@ -69,9 +69,10 @@ def file_lock(path: Path) -> WriterLock:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         process, _, address = os.read(descriptor, LONGEST_BYTES).decode(errors="replace").partition("\n")
+        ours = os.fstat(descriptor).st_uid == os.geteuid()
         os.close(descriptor)
         text = f"{path}: in use by process {process.strip() or 'unknown'}: wait for it or stop it"
-        at = address.strip().removeprefix(SPEAKS) if address.startswith(SPEAKS) else None
+        at = address.strip().removeprefix(SPEAKS) if ours and address.startswith(SPEAKS) else None
         raise StoreInUseError(text, at) from None
     announce = partial(write_lock, descriptor)
     announce("")

@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
 from pipeline.config import Config
 from pipeline.linking.cut_tracklets import cut_at_jumps
+from pipeline.linking.follow_corrections import follow, forget_rivals, people_named
 from pipeline.linking.look_back import MOST_RECENT, LookBack
 from pipeline.linking.open_matcher import open_matcher
 from pipeline.linking.pausable_work import advanced
@@ -36,12 +38,15 @@ from pipeline.running.channels import (
     open_context,
 )
 from pipeline.running.requests import Listener
+from pipeline.store.corrections import constraints, last_correction, people_spoken_of
 from pipeline.store.database import Store
 from pipeline.store.database_errors import StoreError
+from pipeline.store.erasure import erased_tracks
 from pipeline.store.identity_claims import (
     add_sightings,
     linked_up_to,
     load_gallery,
+    missing_people,
     new_identity,
     unlinked_tracklets,
 )
@@ -49,7 +54,7 @@ from pipeline.store.models import keep_calibration
 from pipeline.store.open_store import open_store
 from pipeline.store.recordings import end_recording, note_frame_size
 from pipeline.store.tracklets import add_tracklets
-from pipeline.store.versions import current_version, mark_late
+from pipeline.store.versions import current_version, made_anew, mark_late
 from reid.sets.tracklets import CalibrationError
 
 BATCH = 64
@@ -92,7 +97,7 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
         with open_store(work.database, write=True, lock_held=True) as store:
             listener = Listener(context, work.link.requests, store)
             try:
-                Writer(store, work, progress.send, listener.attend).serve(receiver, alive, stopped)
+                Writer(store, work, progress.send, listener).serve(receiver, alive, stopped)
             finally:
                 listener.close()
     except (StoreError, CalibrationError) as error:
@@ -104,6 +109,16 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
         context.term()
 
 
+class Requests(Protocol):
+    """What others want changed."""
+
+    def waits(self) -> bool:
+        """Whether anybody has asked for something."""
+
+    def attend(self) -> int:
+        """Carry it out; how many requests changed something."""
+
+
 class Writer:
     """Stores what comes, and links what no camera can precede any more."""
 
@@ -112,10 +127,10 @@ class Writer:
         store: Store,
         job: MatchJob,
         report: Callable[[Message], None],
-        attend: Callable[[], int] = lambda: 0,
+        requests: Requests | None = None,
     ) -> None:
-        """Nobody is known but those the store knows; `attend` carries out what others want changed."""
-        self.attend = attend
+        """Nobody is known but those the store knows; `requests` are what others want changed."""
+        self.requests = requests
         self.version = max(job.version, current_version(store) or 0)
         """The identity version that sightings go to: an operator's word makes a new one."""
         self.store, self.job, self.report = store, job, report
@@ -133,6 +148,12 @@ class Writer:
         """None: it is still to be made."""
         self.work: Iterator[None] | None = None
         """Linking that was begun and goes on."""
+        self.halfway = False
+        """Whether the matcher knows claims that the store does not."""
+        self.correction = last_correction(store)
+        """The matcher knows what operators said up to this one."""
+        self.erased = erased_tracks(store, job.recordings)
+        """Tracks of people who were erased while they were in view: nothing more of them is kept."""
         self.thinks = False
         """Whether a look back is being thought about meanwhile."""
         self.update([job.ready] if job.ready else [])
@@ -166,15 +187,39 @@ class Writer:
                 self.matcher.looks = False
 
     def listen(self) -> None:
-        """Carry out what others want changed, and know who is who as the store does from then on.
+        """Carry out what others want changed, and know who is who as the store does from then on."""
+        if not self.requests or not self.requests.waits():
+            return
+        started = time.perf_counter()
+        self.come_to_rest()
+        if self.requests.attend():
+            self.erased = erased_tracks(self.store, self.job.recordings)
+            self.follow()
+        self.seconds["asked"] = self.seconds.get("asked", 0.0) + time.perf_counter() - started
 
-        Everybody is read from the store anew, in steps like any linking: what an operator said may move any
-        tracklet, and of somebody who was erased nothing may be left here.
+    def come_to_rest(self) -> None:
+        """Go on with linking to where matcher and store say the same, and leave it there."""
+        while self.work and self.halfway and not advanced(self.work, 0):
+            pass
+        self.work, self.halfway, self.thinks = None, False, False
+
+    def follow(self) -> None:
+        """Let the matcher know what was changed in the store: of whom corrections speak, and who is gone.
+
+        A version that was thought out anew may move anybody: then everybody is read again, in steps like any
+        linking.
         """
-        if self.attend():
-            self.version = current_version(self.store) or self.version
-            self.matcher, self.work, self.thinks = None, None, False
-            self.all_linked, self.late = 0, False
+        earlier, self.version = self.version, current_version(self.store) or self.version
+        people = people_spoken_of(self.store, self.correction)
+        self.correction, anew = last_correction(self.store), made_anew(self.store, after=earlier)
+        if anew:
+            self.matcher, self.all_linked, self.late = None, 0, False
+        if self.matcher is None:
+            return
+        gone = missing_people(self.store, people_named(self.matcher))
+        held = load_gallery(self.store, self.version, newest=MOST_RECENT, people=people)
+        forget_rivals(self.matcher, gone)
+        follow(self.matcher, people | gone, held, constraints(self.store))
 
     def wait_ms(self) -> int:
         """How long messages may be waited for before linking, or thinking, goes on."""
@@ -194,7 +239,7 @@ class Writer:
             elif isinstance(message, ModelReady):
                 keep_calibration(self.store, message.model, message.calibration)
                 if message.model != self.model:
-                    self.model, self.matcher, self.work = message.model, None, None
+                    self.model, self.matcher, self.work, self.halfway = message.model, None, None, False
             elif isinstance(message, RecordingStarted):
                 note_frame_size(
                     self.store, message.recording, width=message.width, height=message.height, fps=message.fps
@@ -212,7 +257,9 @@ class Writer:
         self.seconds["store"] += time.perf_counter() - started
 
     def keep(self, tracklets: list[TrackletEmbedded]) -> None:
-        """Store tracklets, those that show two people in pieces."""
+        """Store tracklets, those that show two people in pieces; nothing of tracks that were erased."""
+        keys = [(item.tracklet.key.recording, item.tracklet.key.track) for item in tracklets]
+        tracklets = [item for item, key in zip(tracklets, keys, strict=True) if key not in self.erased]
         cut = [cut_at_jumps(tracklet) for tracklet in tracklets]
         closed_ns = {
             piece.tracklet.key: int(tracklet.tracklet.times_ns[-1])
@@ -250,13 +297,17 @@ class Writer:
             return
         last_ns = None if until_ns is None else until_ns - 1
         for tracklet in unlinked_tracklets(self.store, last_ns, self.version, after=self.all_linked):
+            self.halfway = True
             claims = yield from self.matcher.updating(tracklet)
             self.mind_order(tracklet.due_ns)
             add_sightings(self.store, self.version, claims)
+            self.halfway = False
             self.linked += 1
             yield
+        self.halfway = True
         if corrected := (yield from self.matcher.advancing(until_ns)):
             add_sightings(self.store, self.version, corrected)
+        self.halfway = False
         self.linked_ns = self.linked_ns if until_ns is None else until_ns
         self.all_linked = linked_up_to(self.store, self.version, after=self.all_linked)
 

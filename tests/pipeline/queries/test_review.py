@@ -34,8 +34,8 @@ class Here:
     def say(self, **answer: Any) -> Said:
         return say(self.store, **answer)
 
-    def undo(self) -> int:
-        undo(self.store)
+    def undo(self, correction: int) -> int:
+        undo(self.store, correction)
         return current_version(self.store) or 0
 
 

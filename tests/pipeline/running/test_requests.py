@@ -199,12 +199,18 @@ def test_a_writer_that_never_answers_is_given_up(
             ask(database, Merge((1, 3)), Merged)
 
 
-def test_a_writer_that_does_not_listen_is_said_to_be_busy(database: str) -> None:
+def test_a_writer_that_does_not_listen_is_said_to_be_busy(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "BUSY_S", 0.5)
     with open_store(database, write=True), pytest.raises(StoreInUseError, match="in use by process"):
         ask(database, Merge((1, 3)), Merged)
 
 
-def test_a_writer_of_another_version_is_said_to_be_busy(database: str, tmp_path: Path) -> None:
+def test_a_writer_of_another_version_is_said_to_be_busy(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "BUSY_S", 0.5)
     with open_store(database, write=True):
         Path(f"{database}.lock").write_text(f"{os.getpid()}\nrequests-9 ipc://{tmp_path}/new\n")
         with pytest.raises(StoreInUseError, match="in use by process"):
@@ -253,3 +259,77 @@ def test_an_answer_of_another_kind_is_no_answer(database: str) -> None:
 def test_every_kind_of_trouble_has_a_refusal_of_its_kind() -> None:
     assert {kind: one.kind for kind, one in requests.BY_KIND.items()} == {k: k for k in requests.BY_KIND}
     assert WrongRequest.kind == "wrong input"
+
+
+def test_a_command_that_writes_for_a_moment_is_waited_for(database: str) -> None:
+    other = open_store(database, write=True)
+    threading.Timer(1.0, other.close).start()
+    assert ask(database, Merge((1, 3)), Merged).version == 2
+
+
+def test_what_a_dead_writer_had_done_is_not_done_again_by_the_next(database: str) -> None:
+    """It died before it answered: an `undo` that is sent again must not undo another one."""
+    with open_store(database, write=True) as store:
+        for pair in ((1, 3), (1, 2)):
+            requests.carried_out(store, Merge(pair))
+        first = requests.carried_out(store, Undo(None), key="k")
+    with open_store(database, write=True) as store:
+        assert requests.carried_out(store, Undo(None), key="k") == first
+        assert [one.kind for one in corrections(store)] == ["merge", "merge", "undo"]
+
+
+@pytest.mark.parametrize(
+    "wanted", [Merge((1, 3)), Split(1, (1,)), Forget(2), Propose("recluster", "", 1, ())]
+)
+def test_every_answer_is_known_again_as_it_was(database: str, wanted: requests.Request) -> None:
+    with open_store(database, write=True) as store:
+        assert requests.carried_out(store, wanted, key="k") == requests.carried_out(store, wanted, key="k")
+
+
+def test_what_was_made_of_an_older_version_is_refused_where_it_says_so(database: str, tmp_path: Path) -> None:
+    with listening(database, tmp_path):
+        ask(database, Merge((1, 3)), Merged, seen=1)
+        with pytest.raises(BusyWriter, match="version 2 was made meanwhile"):
+            ask(database, Merge((1, 2)), Merged, seen=1)
+    with pytest.raises(BusyWriter, match="version 2 was made meanwhile"):
+        ask(database, Merge((1, 2)), Merged, seen=1)
+
+
+def test_a_proposal_that_speaks_of_somebody_erased_since_is_refused(database: str) -> None:
+    ask(database, Forget(3), Forgotten)
+    with pytest.raises(BusyWriter, match="erased meanwhile"):
+        ask(database, Propose("recluster", "", 1, (Sighting(5, 3, "new"),)), Adopted)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o703])
+def test_nothing_is_asked_of_a_socket_that_others_could_have_put_there(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    monkeypatch.setattr(requests, "PATIENCE_S", 0.5)
+    open_to_others = tmp_path / "sockets"
+    open_to_others.mkdir()
+    with listening(database, open_to_others):
+        open_to_others.chmod(mode)
+        with pytest.raises(UnavailableWriter, match="`correct history` says"):
+            ask(database, Merge((1, 3)), Merged)
+    assert who(database) == [1, 2, 3]
+
+
+def test_nothing_is_asked_of_whom_another_users_lock_file_names(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "BUSY_S", 0.5)
+    with listening(database, tmp_path):
+        mine = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+        with pytest.raises(StoreInUseError):
+            ask(database, Merge((1, 3)), Merged)
+        monkeypatch.undo()
+
+
+def test_an_erasure_whose_bytes_a_reader_keeps_is_said_to_be_so(database: str, tmp_path: Path) -> None:
+    with listening(database, tmp_path), open_store(database) as reader, reader.reading() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM crops").scalar()
+        forgotten = ask(database, Forget(2), Forgotten)
+    assert forgotten.erased.person == 2 and "another program is reading" in forgotten.left
+    assert who(database) == [1, 3]

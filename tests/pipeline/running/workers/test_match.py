@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -20,7 +22,17 @@ from pipeline.messages import (
     TrackletEmbedded,
     Watermark,
 )
-from pipeline.running.requests import Forget, Merge, carried_out
+from pipeline.running.requests import (
+    Answer,
+    Forget,
+    Merge,
+    Parted,
+    Refused,
+    Request,
+    Split,
+    Undo,
+    carried_out,
+)
 from pipeline.running.workers import match as match_worker
 from pipeline.running.workers.match import MatchJob, Writer
 from pipeline.store.database import Store
@@ -253,6 +265,22 @@ def test_neither_order_nor_batch_changes_an_identity(
     assert identities(tmp_path / "b.db", np.random.default_rng(seed), batch) == in_turn
 
 
+class Operator:
+    """Requests that somebody made of a writer that is at work."""
+
+    def __init__(self, store: Store, asked: list[Request]) -> None:
+        self.store, self.asked = store, asked
+        self.answers: list[Answer] = []
+
+    def waits(self) -> bool:
+        return bool(self.asked)
+
+    def attend(self) -> int:
+        self.answers = [carried_out(self.store, request) for request in self.asked]
+        self.asked.clear()
+        return sum(not isinstance(answer, Refused) for answer in self.answers)
+
+
 def test_what_an_operator_says_meanwhile_holds_for_who_comes_next(tmp_path: Path) -> None:
     """Two people are said to be one; later pieces of either are filed under the number that stays."""
     with open_store(tmp_path / "f.db", create=True, write=True) as store:
@@ -263,8 +291,8 @@ def test_what_an_operator_says_meanwhile_holds_for_who_comes_next(tmp_path: Path
         writer.link(2 * 10**18)
         before = identities_of_tracklets(store, writer.version)
         first, second = sorted(set(before.values()))[:2]
-        asked = [Merge((first, second))]
-        writer.attend = lambda: len([carried_out(store, asked.pop()) for _ in asked[:]])
+        asked: list[Request] = [Merge((first, second))]
+        writer.requests = Operator(store, asked)
         writer.listen()
         assert writer.version == current_version(store) != writer.job.version
         writer.update(telling[half:])
@@ -283,11 +311,107 @@ def test_nobody_is_filed_under_who_was_erased_meanwhile(tmp_path: Path) -> None:
         writer.link(2 * 10**18)
         gone = min(identities_of_tracklets(store, writer.version).values())
         erased = [t for t, p in identities_of_tracklets(store, writer.version).items() if p == gone]
-        asked = [Forget(gone)]
-        writer.attend = lambda: len([carried_out(store, asked.pop()) for _ in asked[:]])
+        asked: list[Request] = [Forget(gone)]
+        writer.requests = Operator(store, asked)
         writer.listen()
         writer.update(telling[half:])
         writer.link(None)
         after = identities_of_tracklets(store, writer.version)
         left = {tracklet.id for tracklet in stored_tracklets(store)}
     assert gone not in after.values() and not left & set(erased) and set(after) == left
+
+
+@contextmanager
+def halfway_through(tmp_path: Path) -> Iterator[tuple[Writer, list[Message]]]:
+    """A writer that has heard and linked half of what all cameras tell, and the rest."""
+    with open_store(tmp_path / "h.db", create=True, write=True) as store:
+        writer, _ = writer_of(store)
+        messages = everything(np.random.default_rng(0))
+        half = len(messages) // 2
+        hear(writer, messages[:half])
+        yield writer, messages[half:]
+
+
+def hear(writer: Writer, messages: list[Message]) -> None:
+    for message in messages:
+        writer.update([message])
+        writer.link(min(writer.watermarks.values(), default=None))
+
+
+def ask(writer: Writer, *asked: Request) -> list[Answer]:
+    """What a writer answers, which takes over what was said."""
+    writer.requests = operator = Operator(writer.store, list(asked))
+    writer.listen()
+    return operator.answers
+
+
+def held(store: Store) -> dict[int, list[int]]:
+    """Tracklets by person, those with most first."""
+    found: dict[int, list[int]] = {}
+    for tracklet, person in sorted(identities_of_tracklets(store, current_version(store) or 0).items()):
+        found.setdefault(person, []).append(tracklet)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def test_after_an_undo_everything_goes_on_as_if_nothing_had_been_said(
+    tmp_path: Path, in_turn: dict[tuple[str, int, int], int]
+) -> None:
+    with halfway_through(tmp_path) as (writer, rest):
+        first, second, *_ = held(writer.store)
+        ask(writer, Merge((first, second)))
+        ask(writer, Undo(None))
+        hear(writer, rest)
+        assert partition(by_key(writer.store)) == partition(in_turn)
+
+
+def test_a_split_that_comes_while_linking_pauses_holds(tmp_path: Path) -> None:
+    with halfway_through(tmp_path) as (writer, rest):
+        for message in rest:
+            writer.update([message])
+        writer.work = writer.linking(None)
+        for _ in range(3):
+            next(writer.work)
+        person, mine = next(iter(held(writer.store).items()))
+        (parted,) = ask(writer, Split(person, (mine[-1],)))
+        writer.link(None)
+        assert isinstance(parted, Parted)
+        after = identities_of_tracklets(writer.store, writer.version)
+        assert after[mine[0]] == person and after[mine[-1]] == parted.person
+        assert not any(unlinked_tracklets(writer.store, None, writer.version))
+
+
+def test_a_correction_costs_what_it_speaks_of_and_not_everybody(tmp_path: Path) -> None:
+    with halfway_through(tmp_path) as (writer, _):
+        matcher = writer.matcher
+        first, second, *_ = held(writer.store)
+        ask(writer, Merge((first, second)))
+        assert writer.matcher is matcher is not None
+
+
+def test_what_was_in_flight_of_an_erased_person_is_never_stored(tmp_path: Path) -> None:
+    """A later part of the track comes after the erasure, and one more was stored and not linked yet."""
+    with halfway_through(tmp_path) as (writer, rest):
+        seen = next(t for t in stored_tracklets(writer.store) if t.key.track > 0)
+        person = identities_of_tracklets(writer.store, writer.version)[seen.id]
+        waiting, coming = (
+            store_scene.tracklet(seen.key.recording, seen.key.track, part=n, start_s=500.0 + n, crops=2)
+            for n in (7, 8)
+        )
+        writer.update([waiting])
+        ask(writer, Forget(person))
+        writer.update([coming])
+        hear(writer, rest)
+        mine = [t for t in stored_tracklets(writer.store) if t.key.track == seen.key.track]
+        assert not [t for t in mine if t.key.recording == seen.key.recording]
+        assert person not in held(writer.store)
+        again = Writer(writer.store, writer.job, lambda message: None)
+        again.update([coming])
+        assert len([t for t in stored_tracklets(writer.store) if t.key.part == 8]) == 0, "also started over"
+
+
+def test_a_claim_that_named_an_erased_person_as_the_next_best_can_still_be_written(tmp_path: Path) -> None:
+    with halfway_through(tmp_path) as (writer, rest):
+        for person in list(held(writer.store))[:2]:
+            ask(writer, Forget(person))
+        hear(writer, rest)
+        assert not any(unlinked_tracklets(writer.store, None, writer.version))
