@@ -65,15 +65,24 @@ def test_what_a_page_shows_on_the_demo_works(page: str, scene: Path, tmp_path: P
     for line in commands(page):
         if "--db out/demo/demo.db" in line and not re.search(r" t\d", line):
             typed = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'run_pipeline.py'))} {line}"
-            run_in(folder, ["sh", "-c", typed])
+            printed = run_in(folder, ["sh", "-c", typed])
+            shown = heading(page, line).split()
+            assert not shown or printed.split("\n", 1)[0].split() == shown, line
     for code in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL):
         run_in(folder, [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"])
 
 
-def run_in(folder: Path, words: list[str]) -> None:
-    """Run what somebody typed; it must end well."""
+def heading(page: str, line: str) -> str:
+    """The heading of the table that a page shows below a command; empty where it shows none."""
+    shown = (ROOT / page).read_text().partition(f"$ across-cameras {line}\n    ")[2].split("\n", 1)[0]
+    return "" if re.search(r"\d", shown) else shown
+
+
+def run_in(folder: Path, words: list[str]) -> str:
+    """What somebody typed prints; it must end well."""
     result = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert result.returncode == 0 and "Traceback" not in result.stderr, (words, result.stderr)
+    return result.stdout
 
 
 def read_mot(path: Path) -> dict[int, list[tuple[int, NDArray[np.float64]]]]:
