@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipeline.config import Config, ReidConfig  # noqa: E402
 from pipeline.messages import Crop, Embedding, TrackletClosed, TrackletEmbedded, TrackletKey  # noqa: E402
-from pipeline.queries.find import search  # noqa: E402
+from pipeline.queries.find import Finder, Meant, Portrait  # noqa: E402
 from pipeline.records import Sighting  # noqa: E402
 from pipeline.shipped_files import shipped  # noqa: E402
 from pipeline.store.cameras import add_camera  # noqa: E402
@@ -104,9 +104,10 @@ def main(
         taken = []
         picture = blotches(np.random.default_rng(1))
         with open_store(path) as store:
+            finder = Finder(store, config)
             for _ in range(repeats):
                 started, busy = time.perf_counter(), time.process_time()
-                found = search(store, embedder, picture, config, top=10)
+                found = finder.search(Portrait(picture, Meant(1, None)), limit=10).found
                 taken.append((time.perf_counter() - started, time.process_time() - busy))
     find_s, cpu_s = sorted(taken)[repeats // 2]
     figures = {

@@ -56,6 +56,7 @@ from pipeline.store.open_store import open_store  # noqa: E402
 from pipeline.store.recordings import start_recording  # noqa: E402
 from pipeline.store.runs import begin_run  # noqa: E402
 from pipeline.store.versions import new_version  # noqa: E402
+from reid.sets.affinity import PairCalibration  # noqa: E402
 from reid.sets.tracklets import Calibration  # noqa: E402
 
 CAMERAS = ("hall", "gate", "yard")
@@ -64,7 +65,9 @@ CELLS, CHANNELS, DIM, CROPS = 70, 112, 256, 5
 IDENTITIES = 50
 BATCH = 6
 JPEG = bytes.fromhex("ffd8") + bytes(6000)
-CALIBRATION = Calibration(-0.18, -27.3, -12.2, 0.0, 6.8, 1.87, 0.7, 0.31).as_dict()
+CALIBRATION = Calibration(-0.18, -27.3, -12.2, 0.0, 6.8, 1.87, 0.7, 0.31).as_dict() | {
+    "pairs": PairCalibration(-20.0, -20.0, -7.5, 0.9, 0.32).as_dict()
+}
 EVERY = 50
 """Tracklets between two samples."""
 ORIGIN_NS = 1_769_846_400 * 10**9

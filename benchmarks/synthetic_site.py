@@ -132,6 +132,13 @@ def real_looks(folder: Path) -> tuple[list[list[Embedding]], Calibration]:
     return [looks[place] for place in order], calibration
 
 
+def slopes_of_pairs() -> PairCalibration:
+    """The slopes of pairs of the weights that ship."""
+    from reid.network.weights import read_notes
+
+    return PairCalibration.from_dict(read_notes(ROOT / "weights" / "fpr_small.safetensors").calibration)
+
+
 def real_tracklets() -> list[list[Sample]]:
     """Two to five crops of everybody in the training sets, from the camera that has most."""
     seen: defaultdict[str, defaultdict[int, list[Sample]]] = defaultdict(lambda: defaultdict(list))
@@ -223,7 +230,7 @@ def site_matcher(
             whole = probe_of(number, visits[number], looks)
             yield msgspec.structs.replace(whole, crops=whole.crops[:CROPS_RECALLED])
 
-    return LookBack(matcher, Site(places, Constraints(), settings, PairCalibration(), "m"), recall)
+    return LookBack(matcher, Site(places, Constraints(), settings, slopes_of_pairs(), "m"), recall)
 
 
 def probe_of(number: int, visit: Visit, looks: list[list[Embedding]]) -> StoredTracklet:

@@ -21,6 +21,7 @@ from reid.data.samples import Sample
 from reid.progress import batches, one_line_errors
 from reid.scoring.benchmarks import by_person_and_camera, cover
 from reid.scoring.embeddings import Embedder
+from reid.sets.pair_slopes import Named, fit_pairs, stated_pairs
 from reid.sets.tracklets import (
     FEATURES,
     Calibration,
@@ -58,15 +59,8 @@ class WeightsChanged(ValueError):
     """Somebody wrote the checkpoint while it was being calibrated."""
 
 
-@dataclass(frozen=True)
-class Tracklet:
-    """One person's crops in one camera."""
-
-    person: int
-    camera: int
-    source: str
-    """Data set: people of one place are told apart from people of the same place."""
-    crops: Sequence[CropEmbedding]
+Tracklet = Named
+"""One person's crops in one camera."""
 
 
 @dataclass(frozen=True)
@@ -261,10 +255,20 @@ def main(
     backbone: Annotated[
         Path | None, typer.Option(help="Foreign network, for weights that are a head.")
     ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            help="Slopes of pairs of tracklets instead of fitted ones: COSINE,FPR,INTERCEPT, as "
+            "benchmarks/heldout_sites.py compares them."
+        ),
+    ] = None,
     heldout_list: Annotated[Path, typer.Option(help="People kept out of training.")] = HELDOUT_LIST,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Fits P(same person) on people held out of training and writes it into the checkpoint."""
+    """Fits P(same person), of tracklets and of pairs of them, on people held out of training.
+
+    Both are written into the checkpoint; without them no run uses it.
+    """
     from reid.embed import load_embedder
     from reid.network.weights import set_calibration
 
@@ -273,18 +277,20 @@ def main(
         before = weights.read_bytes()
         samples = load_heldout(root, read_heldout(heldout_list))
         chosen = heldout_tracklets(samples, np.random.default_rng(SEED))
-        calibration, measured = calibrate(embed_tracklets(embedder, chosen))
+        tracklets = embed_tracklets(embedder, chosen)
+        calibration, measured = calibrate(tracklets)
         if weights.read_bytes() != before:
             raise WeightsChanged(
                 f"{weights} was replaced meanwhile; its calibration would be another's: run again"
             )
-        notes = {**calibration.as_dict(), "measured": asdict(measured)}
+        slopes = stated_pairs(pairs, tracklets) if pairs else fit_pairs(tracklets)
+        notes = {**calibration.as_dict(), "pairs": slopes.as_dict(), "measured": asdict(measured)}
         set_calibration(weights, notes)
     if as_json:
         typer.echo(json.dumps(notes))
         return
     table = Table("measure", "value")
-    for name, value in asdict(measured).items():
+    for name, value in {**asdict(measured), **{f"pairs {k}": v for k, v in slopes.as_dict().items()}}.items():
         table.add_row(name, f"{value:.4g}")
     Console().print(table)
 

@@ -24,7 +24,7 @@ from reid.network.foreign import ForeignMismatch, ForeignNetwork
 from reid.network.model import ForeignHead, FPRNet, FPROutput, pyramid
 from reid.network.spec import ModelSpec, Precision
 from reid.network.spec import Runtime as Runtime
-from reid.network.weights import WeightsError, fingerprint, load_weights, read_notes
+from reid.network.weights import WeightsError, load_weights, model_id, read_notes
 
 CPU_BATCH = 1
 """One at a time is as fast on a CPU, and who shares a batch cannot change a result."""
@@ -165,33 +165,47 @@ def load_embedder(
         WeightsError: the file is missing or of another kind; a backbone is missing, is not the head's, or is
             given to a whole network; or a runtime cannot run it there.
     """
+    check_backbone(weights, read_notes(weights).spec, backbone)
     net = load_weights(weights).requires_grad_(False)
     if device == "auto":
         fits = isinstance(net, FPRNet) and runtime in ON_CUDA
         device = "cuda" if fits and torch.cuda.is_available() else "cpu"
     if isinstance(net, FPRNet):
-        describer: Describer = own_network(net, weights, device, backbone, runtime)
+        describer: Describer = own_network(net, device, runtime)
     else:
-        device, describer = "cpu", foreign_headed(net, weights, backbone, runtime)
+        device, describer = "cpu", foreign_headed(net, backbone, runtime)
     notes = read_notes(weights)
-    model_id = f"{notes.spec.name}-{fingerprint(weights)}"
     return Embedder(
-        describer, model_id=model_id, terms=notes.terms, calibration=notes.calibration, device=device
+        describer, model_id=model_id(weights), terms=notes.terms, calibration=notes.calibration, device=device
     )
 
 
-def own_network(
-    net: FPRNet, weights: Path, device: str, backbone: Path | None, runtime: Runtime
-) -> OwnNetwork:
+def check_backbone(weights: Path, spec: ModelSpec, backbone: Path | None) -> None:
+    """Refuse a backbone for a whole network, and a head without one; nothing is loaded.
+
+    Raises:
+        WeightsError: which, and what to do.
+    """
+    if spec.foreign is None and backbone is not None:
+        raise WeightsError(
+            f"{weights} is a whole network and takes no backbone: remove reid.backbone ({backbone})"
+        )
+    if spec.foreign is not None and backbone is None:
+        network = spec.foreign.network
+        raise WeightsError(
+            f"{weights} is only a head for {network}: give that network's ONNX or OpenVINO file as backbone"
+        )
+    if spec.foreign is not None and backbone is not None and not backbone.is_file():
+        network = spec.foreign.network
+        raise WeightsError(f"{backbone}: no such file; the head was trained on {network}")
+
+
+def own_network(net: FPRNet, device: str, runtime: Runtime) -> OwnNetwork:
     """A whole network on its device.
 
     Raises:
         WeightsError: see `load_embedder`.
     """
-    if backbone is not None:
-        raise WeightsError(
-            f"{weights} is a whole network and takes no backbone: remove reid.backbone ({backbone})"
-        )
     if device == "cuda" and runtime not in ON_CUDA:
         raise WeightsError(f"runtime {runtime} runs on a CPU here, not on {device}")
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -207,20 +221,14 @@ def precision_of(runtime: Runtime) -> Precision:
     return "bf16" if runtime == HALF else "f32"
 
 
-def foreign_headed(
-    head: ForeignHead, weights: Path, backbone: Path | None, runtime: Runtime
-) -> ForeignHeaded:
+def foreign_headed(head: ForeignHead, backbone: Path | None, runtime: Runtime) -> ForeignHeaded:
     """A head on its network.
 
     Raises:
         WeightsError: see `load_embedder`.
     """
     foreign = head.spec.foreign
-    if backbone is None or foreign is None:
-        network = foreign.network if foreign else "a network"
-        raise WeightsError(
-            f"{weights} is only a head for {network}: give that network's ONNX or OpenVINO file as backbone"
-        )
+    assert backbone is not None and foreign is not None  # see check_backbone
     if runtime not in ("auto", "openvino", HALF):
         raise WeightsError(f"runtime {runtime}: a head's network is run by OpenVINO")
     threads, precision = torch.get_num_threads(), precision_of(runtime)

@@ -31,10 +31,10 @@ ROOMS = {
         "",
         """
         atomic_files boxes config config_words constraints credentials encoded_images errors messages parents
-        records reid_weights shipped_files time_zones times urls
+        records reid_weights shipped_files stored_config time_zones times urls
         """,
         """
-        boxes config_words records reid_weights
+        boxes config_words records
         """,
     ),
     "cameras": Room(
@@ -133,12 +133,13 @@ ROOMS = {
         """
         commands/ask commands/correct commands/export commands/forget commands/measure commands/run exit_codes
         field_words filters json_answers main options progress reference show show_corrections show_evaluation
-        show_files show_forget show_recluster show_run status_table table_lines tables train_detector wording
+        show_files show_forget show_found show_recluster show_run status_table table_lines tables
+        train_detector wording
         """,
         """
         commands/ask commands/correct commands/export commands/forget commands/measure commands/run
-        filters json_answers main options show_evaluation show_files show_forget show_recluster show_run
-        status_table table_lines tables wording
+        filters json_answers main options show_evaluation show_files show_forget show_found show_recluster
+        show_run status_table table_lines tables wording
         """,
     ),
 }

@@ -67,7 +67,10 @@ def test_weights_the_database_was_not_made_with_are_said_in_one_line(tmp_path: P
     folder = write_pictures(tmp_path / "p", [picture(0)])
     answer = call("find", "--db", fill(tmp_path / "a.db"), "--image", folder / "1.png")
     assert answer.returncode == 2
-    assert answer.stderr.splitlines()[-1].startswith("made with other weights (fpr-test)")
+    assert (
+        answer.stderr.splitlines()[-1].endswith("run again with --fresh")
+        and "other weights (fpr-test)" in answer.stderr
+    )
 
 
 def test_a_photograph_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:

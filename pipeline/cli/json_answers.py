@@ -10,7 +10,7 @@ from pipeline.config_words import WORDS
 from pipeline.evaluate.annotate import Annotated
 from pipeline.evaluate.evaluation import Evaluation
 from pipeline.linking.recluster import Reclustered
-from pipeline.queries.find import Found
+from pipeline.queries.find import Likely
 from pipeline.queries.journey import Journey
 from pipeline.queries.people import PeoplePage
 from pipeline.queries.recordings import RecordingSummary
@@ -38,7 +38,7 @@ ANSWERS: Mapping[str, Answer] = {
     "run": (TOTALS, RunReport),
     "check": ({"cameras": (list[CameraCheck], "In the order of the configuration.")},),
     "status": (Status,),
-    "find": ({"found": (list[Found], "The most likely first.")},),
+    "find": (Likely,),
     "query people": (PeoplePage,),
     "query tracks": (TracksPage,),
     "query journey": (Journey,),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.text import Text
 
 from pipeline.cli.filters import ANYTHING, Typed, meant
-from pipeline.cli.table_lines import found_row, journey_title, person_row, sighted_row, visit_lines
+from pipeline.cli.table_lines import journey_title, person_row, sighted_row, visit_lines
 from pipeline.cli.tables import plain_table, print_json, print_table
 from pipeline.cli.wording import time_text
 from pipeline.queries.journey import journey
@@ -17,9 +14,6 @@ from pipeline.queries.people import parse_person, people
 from pipeline.queries.tracks import tracks
 from pipeline.store.open_store import open_store
 from pipeline.store.versions import versions
-
-if TYPE_CHECKING:
-    from pipeline.queries.find import Found
 
 NO_CLOCK = "times count from the start of each recording: the order across cameras is not known"
 
@@ -142,14 +136,3 @@ def print_next(out: Console, cursor: str | None) -> None:
     """Say how the page that follows is asked for, where there is one."""
     if cursor:
         out.print(Text(f"there is more: --after {cursor}", style="dim"))
-
-
-def show_found(found: Sequence[Found], out: Console, *, json: bool = False) -> None:
-    """Print the people a photograph may show, most likely first."""
-    if json:
-        print_json(out, {"found": found})
-        return
-    table = plain_table("person", "probability", "distance", "cameras", "first seen (UTC)", "last seen")
-    for candidate in found:
-        table.add_row(*found_row(candidate))
-    print_table(out, table, empty="nobody in the database is like the person in the picture")

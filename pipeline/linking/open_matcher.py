@@ -9,23 +9,21 @@ from pipeline.config import Config
 from pipeline.linking.gallery import FprGallery
 from pipeline.linking.look_back import CROPS_RECALLED, LookBack
 from pipeline.linking.match import Matcher
-from pipeline.linking.site_knowledge import places, site_of
+from pipeline.linking.site_knowledge import places, site_of, stored_judgement
 from pipeline.store.database import Store
-from pipeline.store.models import stored_calibration
 from pipeline.store.tracklets import stored_tracklets
-from reid.sets.tracklets import Calibration
 
 
 def open_matcher(store: Store, config: Config, model: str, new_identity: Callable[[], int]) -> LookBack:
     """A matcher that knows nobody yet, for the recordings in the store.
 
     Raises:
-        CalibrationError: the model was never calibrated.
+        UnusableWeightsError: the model was never calibrated.
     """
     matcher = Matcher(
         config.matcher,
         places(store, first_part_ns=round(config.live.first_part_s * 1e9)),
-        FprGallery(config.matcher.exemplars, Calibration.from_dict(stored_calibration(store, model))),
+        FprGallery(config.matcher.exemplars, stored_judgement(store, model).links),
         new_identity,
         part_ns=round(config.tracklets.part_s * 1e9),
         model=model,

@@ -81,7 +81,7 @@ def recluster(
 
     Raises:
         TooManyTracklets: more than fit into memory.
-        CalibrationError: see `reid.sets.tracklets`.
+        UnusableWeightsError: the weights in use were never calibrated.
     """
     current = current_version(store)  # first: what is said from here on makes another one
     site = site_of(store, settings, newest_model(store))

@@ -27,6 +27,11 @@ class PooledIdentities:
     identities: NDArray[np.int64]  # (I,) ascending
     sums: NDArray[np.float32]  # (I, D)
 
+    def among(self, identities: Sequence[int]) -> PooledIdentities:
+        """Only those of these identities."""
+        kept = np.isin(self.identities, np.array(identities, np.int64))
+        return PooledIdentities(self.identities[kept], self.sums[kept])
+
     def nearest(self, pooled: Vectors, count: int) -> list[int]:
         """The `count` identities of least cosine distance to a (D,) vector, nearest first."""
         if not len(self.identities):
@@ -90,6 +95,13 @@ def sightings_of(
     for tracklet in tracklets_in_order(store, ids):
         if tracklet.id in owners:
             yield owners[tracklet.id], tracklet
+
+
+def has_embedded(store: Store, model: str) -> bool:
+    """Whether a model has embedded anybody."""
+    mine = select(EmbeddingRow.crop).join(Model).where(Model.name == model).limit(1)
+    with store.reading() as connection:
+        return connection.scalar(mine) is not None
 
 
 def other_models(store: Store, model: str) -> list[str]:

@@ -15,6 +15,7 @@ from pipeline.credentials import hide
 from pipeline.linking.recluster import TooManyTracklets, recluster
 from pipeline.linking.relink import relink
 from pipeline.messages import CameraHealth, Level, Message, Progress, RecordingEnded
+from pipeline.reid_weights import check_reid
 from pipeline.running.engine.engine import Engine
 from pipeline.running.engine.local import LocalEngine
 from pipeline.running.prepare import prepare, read_again
@@ -22,7 +23,6 @@ from pipeline.running.status import StatusBoard
 from pipeline.running.status_server import serve_status
 from pipeline.running.supervise import WorkerDied, supervise
 from pipeline.running.workers.camera import CameraJob
-from pipeline.shipped_files import shipped
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.open_store import open_store
@@ -30,7 +30,6 @@ from pipeline.store.runs import begin_run, end_run, work_owed
 from pipeline.store.versions import current_version, new_version
 from pipeline.store.writer_lock import WriterLock
 from pipeline.tracking.detect import DetectorError, choose_device, find_weights
-from reid.network.weights import WeightsError, read_notes
 
 TRIES = 3
 """How often recordings are read while the workers that they share are killed from outside."""
@@ -150,7 +149,7 @@ def run(
 
 
 def check_weights(config: Config) -> None:
-    """Refuse weights that are not there or not ours before anything is begun.
+    """Refuse weights that are not there, not ours or never calibrated before anything is begun.
 
     Raises:
         ConfigError: which, and why.
@@ -158,11 +157,9 @@ def check_weights(config: Config) -> None:
     try:
         find_weights(config.detector.weights)
         choose_device(config.detector.device)
-        read_notes(shipped(config.reid.weights))
-        if config.reid.device == "cuda" and config.reid.runtime != "auto":
-            raise ConfigError(f"reid.runtime {config.reid.runtime} is for a CPU, reid.device says cuda")
-    except (DetectorError, WeightsError) as error:
+    except DetectorError as error:
         raise ConfigError(str(error)) from error
+    check_reid(config.reid)
 
 
 def finish(store: Store, config: Config, listener: RunListener) -> None:

@@ -56,9 +56,13 @@ def end_run(store: Store, run: int, state: str) -> None:
 
 def site_zone(store: Store) -> ZoneInfo:
     """The time zone of the site, as its newest run had it; this machine's where that did not say."""
+    return zone_named((last_config(store) or {}).get("timezone"))
+
+
+def last_config(store: Store) -> Any | None:
+    """The newest run's configuration as JSON values; None where there was no run."""
     with store.reading() as connection:
-        config = connection.scalar(select(Run.config).order_by(Run.id.desc()).limit(1))
-    return zone_named((config or {}).get("timezone"))
+        return connection.scalar(select(Run.config).order_by(Run.id.desc()).limit(1))
 
 
 def public_config(config: Any) -> Any:

@@ -159,6 +159,15 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()[:12]
 
 
+def model_id(path: Path) -> str:
+    """The name under which a checkpoint's embeddings are kept: they compare with no other's.
+
+    Raises:
+        WeightsError: see `load_weights`.
+    """
+    return f"{read_notes(path).spec.name}-{fingerprint(path)}"
+
+
 def write(path: Path, tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> None:
     """Write beside `path` and move into place."""
     write_beside(path, tensors, notes).replace(path)

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.sets.tracklets import CropEmbedding, TrackletGallery, among_known, unit
+from reid.sets.tracklets import CalibrationError, CropEmbedding, TrackletGallery, among_known, unit
 
 COHORT = 4
 """Tracklets of each camera that tell how far strangers are there, by FPR; by cosine all of them do."""
@@ -27,24 +27,34 @@ PAIR_CROPS = 2
 
 @dataclass(frozen=True)
 class PairCalibration:
-    """Log-odds of the same person = cosine * cosine gap + fpr * FPR gap + intercept.
+    """Log-odds of the same person = cosine * cosine gap + fpr * FPR gap + intercept, for one network.
 
-    Chosen on sites made of held-out people of three data sets, half of their tracklets partly hidden: those
-    that group right and state honest probabilities. docs/lab/linking.md has the figures.
+    It travels with the weights: `reid.calibrate` fits it. Those of the weights that ship were chosen on sites
+    made of held-out people of three data sets, half of their tracklets partly hidden: those that group right
+    and state honest probabilities. docs/lab/linking.md has the figures.
     """
 
-    cosine: float = -20.0
-    fpr: float = -20.0
-    intercept: float = -7.5
-    stranger_cosine: float = 0.9
+    cosine: float
+    fpr: float
+    intercept: float
+    stranger_cosine: float
     """Typical distance of two strangers, where a site has shown too few."""
-    stranger_fpr: float = 0.32
+    stranger_fpr: float
 
     @classmethod
     def from_dict(cls, notes: Mapping[str, Any] | None) -> PairCalibration:
-        """The calibration of pairs among a model's notes; the shipped weights' where it has none."""
-        pairs = (notes or {}).get("pairs") or {}
-        return cls(**{f.name: float(pairs[f.name]) for f in fields(cls) if f.name in pairs})
+        """The calibration of pairs among a model's notes.
+
+        Raises:
+            CalibrationError: none: those of other weights would say something else.
+        """
+        try:
+            pairs = notes["pairs"]  # type: ignore[index]
+            return cls(**{field.name: float(pairs[field.name]) for field in fields(cls)})
+        except (KeyError, TypeError, ValueError) as error:
+            raise CalibrationError(
+                "the weights carry no slopes of pairs: run `python -m reid.calibrate`"
+            ) from error
 
     def as_dict(self) -> dict[str, float]:
         """Plain numbers, for JSON."""

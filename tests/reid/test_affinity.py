@@ -11,14 +11,14 @@ from reid.sets.affinity import (
     NEAREST,
     FprPairs,
     Looks,
-    PairCalibration,
     cohort,
     gap,
     log_odds,
     usual_distance,
 )
+from tests.crops import PAIRS
 
-CALIBRATION = PairCalibration()
+CALIBRATION = PAIRS
 
 
 def looks(*, light: float = 0.0) -> Looks:

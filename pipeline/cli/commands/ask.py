@@ -21,7 +21,6 @@ from pipeline.cli.options import (
     err,
     out,
 )
-from pipeline.config import Config
 
 
 def people(
@@ -112,16 +111,30 @@ def versions(db: Database, json: Json = False) -> None:
 def find(
     db: Database,
     image: Annotated[Path, typer.Option("--image", help="A photograph of the person.")],
-    top: Annotated[int, typer.Option(min=1, help="How many people to list.")] = 5,
+    camera: Cameras = None,
+    since: Since = None,
+    until: Until = None,
+    person: People = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "--top", min=1, help="At most so many, the most likely ones.")
+    ] = 5,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A .yaml configuration; its networks count instead of the last run's."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """From a photograph to the people in the database it may show, most likely first. Audited.
 
-    Example: across-cameras find --db out.db --image person.jpg
-    """
-    from pipeline.cli.show import show_found
-    from pipeline.queries.find import find_people
+    It is compared by the networks that the database's last run used.
 
-    found = find_people(db, image, Config(), top=top, say=lambda text: err.print(text, style="yellow"))
-    show_found(found, out, json=json)
+    Example: across-cameras find --db out.db --image person.jpg --from yesterday
+    """
+    from pipeline.cli.filters import Typed
+    from pipeline.cli.show_found import show_find
+    from pipeline.config import load_config
+
+    settings = load_config(config) if config else None
+    typed = Typed(camera, person, since, until)
+    found = show_find(db, image, settings, out, err, typed=typed, limit=limit, json=json)
     raise typer.Exit(DONE if found else FAILED)

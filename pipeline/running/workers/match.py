@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from pipeline.config import Config
+from pipeline.errors import MendableError
 from pipeline.linking.cut_tracklets import cut_at_jumps
 from pipeline.linking.follow_corrections import follow, forget_rivals, people_named
 from pipeline.linking.look_back import MOST_RECENT, LookBack
@@ -40,7 +41,6 @@ from pipeline.running.channels import (
 from pipeline.running.requests import Listener
 from pipeline.store.corrections import constraints, last_correction, people_spoken_of
 from pipeline.store.database import Store
-from pipeline.store.database_errors import StoreError
 from pipeline.store.erasure import erased_tracks
 from pipeline.store.identity_claims import (
     add_sightings,
@@ -55,7 +55,6 @@ from pipeline.store.open_store import open_store
 from pipeline.store.recordings import end_recording, note_frame_size
 from pipeline.store.tracklets import add_tracklets
 from pipeline.store.versions import current_version, made_anew, mark_late
-from reid.sets.tracklets import CalibrationError
 
 BATCH = 64
 """Messages stored in one transaction; a tracklet with its crops is some 100 KB, of a recording 300."""
@@ -100,7 +99,7 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
                 Writer(store, work, progress.send, listener).serve(receiver, alive, stopped)
             finally:
                 listener.close()
-    except (StoreError, CalibrationError) as error:
+    except MendableError as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
     finally:

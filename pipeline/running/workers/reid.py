@@ -6,7 +6,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -26,6 +25,7 @@ from pipeline.messages import (
     TrackletEmbedded,
 )
 from pipeline.parents import minding
+from pipeline.reid_weights import UnusableWeightsError, embedder_of
 from pipeline.running.channels import (
     EMBEDDED,
     PROGRESS,
@@ -36,9 +36,7 @@ from pipeline.running.channels import (
     open_context,
 )
 from pipeline.running.workers.crop_shedding import Haste
-from pipeline.shipped_files import shipped
-from reid.embed import CropEmbedding, Embedder, load_embedder
-from reid.network.weights import WeightsError
+from reid.embed import CropEmbedding, Embedder
 
 GPU_BATCH = 32
 """Messages taken together on an accelerator; one at a time on a CPU, which gains nothing from more."""
@@ -70,20 +68,14 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
     sender = Sender(context, work.link, EMBEDDED, alive)
     progress = Sender(context, work.link, PROGRESS, alive)
     try:
-        backbone = Path(work.config.backbone) if work.config.backbone else None
-        embedder = load_embedder(
-            shipped(work.config.weights),
-            device=work.config.device,
-            backbone=backbone,
-            runtime=work.config.runtime,
-        )
+        embedder = embedder_of(work.config)
         progress.send(Notice("info", embedder.terms))
         ready = ModelReady(embedder.model_id, embedder.calibration)
         sender.send(ready)
         progress.send(ready)
         haste = Haste(stopped, time.monotonic, frozenset(work.live))
         serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive, haste)
-    except WeightsError as error:
+    except UnusableWeightsError as error:
         progress.send(Notice("error", str(error)))
         sys.exit(1)
     finally:

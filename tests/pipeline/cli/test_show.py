@@ -14,14 +14,15 @@ from rich.console import Console
 
 from pipeline.cameras.check import CameraCheck
 from pipeline.cli.filters import Typed
-from pipeline.cli.show import show_found, show_journey, show_people, show_tracks
+from pipeline.cli.show import show_journey, show_people, show_tracks
 from pipeline.cli.show_files import show_export
 from pipeline.cli.show_forget import show_forget
+from pipeline.cli.show_found import show_found
 from pipeline.cli.show_run import show_checks, show_run
 from pipeline.cli.wording import end_text, span_text, time_text
 from pipeline.linking.cut_tracklets import cut_off
 from pipeline.messages import RecordingEnded, TrackletKey
-from pipeline.queries.find import Found
+from pipeline.queries.find import Found, Likely, Meant
 from pipeline.running.run import RunReport
 from pipeline.store.open_store import open_store
 from pipeline.store.tracklets import add_tracklets
@@ -170,10 +171,14 @@ def test_a_recording_of_unknown_length_is_not_called_live_and_people_read_its_la
     assert "live" in line_with(text, "gate") and "hall: left out: a.jpg" in text
 
 
+def likely(*found: Found) -> Likely:
+    return Likely(found, 1, Meant(1, None))
+
+
 def test_a_found_person_is_a_line_with_the_probability() -> None:
-    text = shown(show_found, [Found(7, 0.83, 0.21, ("hall", "gate"), EIGHT_NS, EIGHT_NS + 10**9, True)])
+    text = shown(show_found, likely(Found(7, 0.83, 0.21, ("hall", "gate"), EIGHT_NS, EIGHT_NS + 10**9, True)))
     assert re.search(r"P7 +83% +0.210 +hall, gate +2026-01-31 08:00:00.0 +08:00:01.0", text)
-    assert shown(show_found, []).startswith("nobody in the database is like")
+    assert shown(show_found, likely()).startswith("nobody in the database is like")
 
 
 @pytest.mark.parametrize(

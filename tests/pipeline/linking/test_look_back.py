@@ -18,8 +18,8 @@ from pipeline.linking.match import Matcher
 from pipeline.linking.site import Place, Site
 from pipeline.messages import Embedding, TrackletKey
 from pipeline.records import Sighting, StoredCrop, StoredTracklet
-from reid.sets.affinity import PairCalibration
 from reid.sets.tracklets import Calibration
+from tests.crops import PAIRS
 
 SECOND = 1_000_000_000
 CAMERAS = ("door", "hall", "yard")
@@ -41,7 +41,7 @@ class Scene:
         places = {number: Place(name, True) for number, name in enumerate(CAMERAS)}
         gallery = FprGallery(8, calibration)
         matcher = Matcher(chosen, places, gallery, lambda: next(numbers), part_ns=10 * SECOND, model="m")
-        site = Site(places, said or Constraints(), chosen, PairCalibration(), "m")
+        site = Site(places, said or Constraints(), chosen, PAIRS, "m")
         self.matcher = LookBack(matcher, site, self.recall)
 
     def recall(self, ids: Sequence[int]) -> Iterator[StoredTracklet]:

@@ -15,12 +15,14 @@ from pipeline.records import Sighting
 from pipeline.store import corrections
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import add_sightings, identities_of_tracklets, load_gallery, new_identity
+from pipeline.store.models import keep_calibration
 from pipeline.store.open_store import open_store
 from pipeline.store.recordings import recording_cameras
 from pipeline.store.runs import begin_run
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import current_version, new_version
 from tests import store_scene
+from tests.crops import NOTES
 
 PEOPLE = {1: "anna", 2: "boris", 3: "clara"}
 
@@ -56,6 +58,7 @@ def store(tmp_path: Path) -> Store:
             for shift, (name, number) in zip((0, 20), cameras.items(), strict=True)
         ]
         add_tracklets(opened, batch)
+        keep_calibration(opened, store_scene.MODEL, NOTES)
         version = new_version(opened, "online")
         add_sightings(
             opened, version, [Sighting(t.id, new_identity(opened), "new") for t in stored_tracklets(opened)]

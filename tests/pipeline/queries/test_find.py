@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,19 +14,27 @@ from sqlalchemy import select
 
 from pipeline.cameras.frames import Image
 from pipeline.cameras.photographs import PhotographError
+from pipeline.cli.show_found import meant_text
 from pipeline.config import Config, ReidConfig
 from pipeline.messages import Embedding
-from pipeline.queries.find import OtherWeightsError, find_people, main_person
+from pipeline.queries.filters import Filters
+from pipeline.queries.find import Finder, Meant, OtherWeightsError, main_person
 from pipeline.records import Sighting
+from pipeline.reid_weights import UnusableWeightsError
 from pipeline.shipped_files import shipped
 from pipeline.store.identity_claims import add_sightings, new_identity
+from pipeline.store.lookups import UnknownCameraError
 from pipeline.store.open_store import open_store
+from pipeline.store.runs import begin_run
 from pipeline.store.schema import AuditEntry
 from pipeline.store.tracklets import add_tracklets, stored_tracklets
 from pipeline.store.versions import new_version
 from reid.embed import load_embedder
+from reid.network.model import FPRNet
+from reid.network.weights import load_weights, save_weights, set_calibration
+from tests.crops import CALIBRATION, PAIRS
 from tests.pipeline.tracking.test_detect import photograph as street
-from tests.store_scene import fill, recording, tracklet
+from tests.store_scene import EIGHT_NS, fill, recording, tracklet
 
 CONFIG = Config(reid=ReidConfig(device="cpu"))
 
@@ -42,11 +52,27 @@ def photograph(path: Path, image: Image) -> Path:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """P1 and P2 in the hall, each embedded from their clothes."""
-    path = tmp_path_factory.mktemp("find") / "a.db"
-    embedder = load_embedder(shipped(CONFIG.reid.weights), device="cpu")
+    """P1 and P2 in the hall, each embedded from their clothes by the shipped weights."""
+    return fill_with(tmp_path_factory.mktemp("find") / "a.db", CONFIG)
+
+
+def own_weights(path: Path) -> Path:
+    """The shipped network under another name and with other numbers."""
+    net = load_weights(shipped(CONFIG.reid.weights))
+    assert isinstance(net, FPRNet)
+    mine = FPRNet(replace(net.spec, name="mine"))
+    mine.load_state_dict({name: value * 1.01 for name, value in net.state_dict().items()})
+    save_weights(path, mine, recipe={}, terms="mine")
+    set_calibration(path, CALIBRATION.as_dict() | {"pairs": PAIRS.as_dict()})
+    return path
+
+
+def fill_with(path: Path, config: Config) -> Path:
+    """A database of a run with this configuration: P1 and P2 in the hall, embedded from their clothes."""
+    embedder = load_embedder(shipped(config.reid.weights), device="cpu")
     with open_store(path, create=True, write=True) as store:
-        hall = recording(store, "hall")
+        run = begin_run(store, command="run", config=config, software="test")
+        hall = recording(store, "hall", run=run)
         seen = []
         for person in (1, 2):
             (found,) = embedder.embed([clothes(person)])
@@ -60,56 +86,94 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_person_in_the_photograph_comes_first(database: Path, tmp_path: Path) -> None:
-    image = photograph(tmp_path / "two.png", clothes(2))
-    found = find_people(str(database), image, CONFIG, top=5)
+@pytest.fixture
+def finder(database: Path) -> Iterator[Finder]:
+    with open_store(database) as store:
+        yield Finder(store, CONFIG)
+
+
+def test_the_person_in_the_photograph_comes_first(finder: Finder, tmp_path: Path) -> None:
+    found = finder.find(photograph(tmp_path / "two.png", clothes(2))).found
     assert [person.person for person in found] == [2, 1]
     assert found[0].probability > found[1].probability and found[0].distance < found[1].distance
     assert found[0].cameras == ("hall",)
 
 
-def test_no_more_are_listed_than_asked_for(database: Path, tmp_path: Path) -> None:
-    image = photograph(tmp_path / "one.png", clothes(1))
-    assert [p.person for p in find_people(str(database), image, CONFIG, top=1)] == [1]
+def test_a_finder_answers_again_without_loading_anything(
+    finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.queries.find.embedder_of", None)
+    monkeypatch.setattr("pipeline.queries.find.load_detector", None)
+    assert [finder.find(clothes(person)).found[0].person for person in (1, 2, 1)] == [1, 2, 1]
 
 
-def test_the_question_is_audited(database: Path, tmp_path: Path) -> None:
-    find_people(str(database), photograph(tmp_path / "one.png", clothes(1)), CONFIG, top=1)
-    with open_store(database) as store, store.reading() as connection:
+def test_no_more_are_listed_than_asked_for(finder: Finder) -> None:
+    assert [p.person for p in finder.find(clothes(1), limit=1).found] == [1]
+
+
+def test_only_people_who_match_the_filters_are_found(finder: Finder) -> None:
+    assert [p.person for p in finder.find(clothes(1), Filters(people=(2,))).found] == [2]
+    assert finder.find(clothes(1), Filters(from_ns=EIGHT_NS + 3600 * 10**9)).found == ()
+    with pytest.raises(UnknownCameraError, match="did you mean 'hall'"):
+        finder.find(clothes(1), Filters(cameras=("hal",)))
+
+
+def test_the_question_is_audited(finder: Finder) -> None:
+    finder.find(clothes(1))
+    with finder.store.reading() as connection:
         actions = list(connection.scalars(select(AuditEntry.action)))
     assert actions[-1] == "find"
 
 
 def test_an_empty_database_holds_nobody(tmp_path: Path) -> None:
-    with open_store(tmp_path / "a.db", create=True):
-        pass
-    image = photograph(tmp_path / "one.png", clothes(1))
-    assert find_people(str(tmp_path / "a.db"), image, CONFIG, top=5) == []
+    with open_store(tmp_path / "a.db", create=True) as store:
+        likely = Finder(store, CONFIG).find(clothes(1))
+    assert (likely.found, likely.version) == ((), 0)
 
 
 def test_people_embedded_by_other_weights_are_refused_not_compared(tmp_path: Path) -> None:
-    image = photograph(tmp_path / "one.png", clothes(1))
-    with pytest.raises(OtherWeightsError, match=r"made with other weights \(fpr-test\)"):
-        find_people(str(fill(tmp_path / "a.db")), image, CONFIG, top=5)
+    refused = r"a\.db: made with other weights \(fpr-test\), not fpr_small-.*--config"
+    with open_store(fill(tmp_path / "a.db")) as store, pytest.raises(OtherWeightsError, match=refused):
+        Finder(store, CONFIG)
 
 
-def test_what_is_not_a_picture_is_refused(database: Path, tmp_path: Path) -> None:
+def test_a_database_made_with_weights_of_ones_own_is_searched_by_them(tmp_path: Path) -> None:
+    weights = own_weights(tmp_path / "mine.safetensors")
+    config = Config(reid=ReidConfig(weights=str(weights), device="cpu"))
+    path = fill_with(tmp_path / "a.db", config)
+    with open_store(path) as store:
+        finder = Finder(store)
+        assert finder.embedder.model_id.startswith("mine-")
+        assert [p.person for p in finder.find(clothes(2), limit=1).found] == [2]
+        with pytest.raises(OtherWeightsError, match=r"made with other weights \(mine-"):
+            Finder(store, CONFIG)
+
+
+def test_weights_that_are_gone_are_named(tmp_path: Path) -> None:
+    weights = own_weights(tmp_path / "mine.safetensors")
+    path = fill_with(tmp_path / "a.db", Config(reid=ReidConfig(weights=str(weights), device="cpu")))
+    weights.unlink()
+    with open_store(path) as store, pytest.raises(UnusableWeightsError, match=r"mine\.safetensors: no such"):
+        Finder(store)
+
+
+def test_what_is_not_a_picture_is_refused(finder: Finder, tmp_path: Path) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("not a picture")
     with pytest.raises(PhotographError, match="not a picture"):
-        find_people(str(database), text, CONFIG, top=5)
+        finder.find(text)
     with pytest.raises(PhotographError, match="no such file"):
-        find_people(str(database), tmp_path / "gone.jpg", CONFIG, top=5)
+        finder.find(tmp_path / "gone.jpg")
 
 
-def test_where_nobody_is_detected_the_whole_picture_is_meant() -> None:
-    said: list[str] = []
-    np.testing.assert_array_equal(main_person(clothes(1), CONFIG, said.append), clothes(1))
-    assert "nobody was detected" in said[0]
+def test_where_nobody_is_detected_the_whole_picture_is_meant(finder: Finder) -> None:
+    portrait = main_person(clothes(1), finder.detector)
+    np.testing.assert_array_equal(portrait.image, clothes(1))
+    assert portrait.meant == Meant(0, None) and "nobody was detected" in meant_text(portrait.meant)
 
 
-def test_of_several_people_the_largest_is_meant_and_that_is_said() -> None:
-    said: list[str] = []
+def test_of_several_people_the_largest_is_meant_and_that_is_said(finder: Finder) -> None:
     picture = street("bus.jpg")
-    assert main_person(picture, CONFIG, said.append).shape[0] < picture.shape[0]
-    assert "the largest is meant" in said[0]
+    portrait = main_person(picture, finder.detector)
+    assert portrait.image.shape[0] < picture.shape[0]
+    assert portrait.meant.detected > 1 and "the largest is meant" in meant_text(portrait.meant)

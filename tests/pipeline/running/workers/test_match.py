@@ -43,8 +43,9 @@ from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version, new_version
 from reid.sets.tracklets import Calibration
 from tests import store_scene
+from tests.crops import PAIRS
 
-CALIBRATION = Calibration(-4.0, -8.0, -4.0, 0.0, 0.0, 4.0, 1.0, 0.6).as_dict()
+CALIBRATION = Calibration(-4.0, -8.0, -4.0, 0.0, 0.0, 4.0, 1.0, 0.6).as_dict() | {"pairs": PAIRS.as_dict()}
 CAMERAS = ("hall", "gate", "yard")
 PEOPLE = 4
 
