@@ -9,6 +9,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from av.error import (
+    ArgumentError,
     ExitError,
     HTTPForbiddenError,
     HTTPNotFoundError,
@@ -29,6 +30,7 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, SILENT),
     (EOFError, "the stream ended"),
     (InvalidDataError, "what came is not a video stream"),
+    (ArgumentError, "what came is not a video stream"),
     (PermissionError, "permission denied"),
     (FileNotFoundError, "there is no such device or file"),
 )

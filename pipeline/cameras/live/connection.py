@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from pipeline.cameras.containers import FORMATS, OPENING
 from pipeline.cameras.frames import Image
 from pipeline.cameras.live.connect_errors import WITH_TLS, in_words, why_unreachable
 from pipeline.cameras.live.finite import is_picture, what_ends
@@ -42,6 +43,8 @@ WHITELIST = {
     "": "file",
 }
 """What FFmpeg may open, whatever a stream refers to."""
+HTTP_FORMATS = f"{FORMATS},hls,image2,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+"""What an http camera may send: lists of files, SDP and the like would make FFmpeg open other things."""
 
 
 NVIDIA = Path("/dev/nvidiactl")
@@ -209,7 +212,7 @@ def open_stream(camera: CameraConfig, url: str, live: LiveConfig) -> InputContai
     if url.startswith(DEVICES):
         return av.open(url, "r", format="v4l2", timeout=limits, hwaccel=accelerator)
     if not scheme:
-        return av.open(f"file:{url}", "r", options={"protocol_whitelist": WHITELIST[""]}, hwaccel=accelerator)
+        return av.open(f"file:{url}", "r", options=OPENING, hwaccel=accelerator)
     if scheme not in WHITELIST:
         raise LostError(f"{scheme}:// is not one of {', '.join(SCHEMES)}")
     options = {"protocol_whitelist": WHITELIST[scheme], "timeout": str(round(live.stall_s * 1e6))}
@@ -219,7 +222,7 @@ def open_stream(camera: CameraConfig, url: str, live: LiveConfig) -> InputContai
     if scheme in ("rtsp", "rtsps"):
         options |= {"rtsp_transport": camera.transport, "allowed_media_types": "video"}
     else:
-        options |= {"use_wallclock_as_timestamps": "1"}
+        options |= {"use_wallclock_as_timestamps": "1", "format_whitelist": HTTP_FORMATS}
     return av.open(url, "r", options=options, timeout=limits, hwaccel=accelerator, metadata_errors="replace")
 
 

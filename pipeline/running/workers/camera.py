@@ -242,6 +242,7 @@ class HostedCamera:
         """Report progress."""
         self.reported_s = time.monotonic()
         total = self.source.info.frames if self.source else None
+        total = total and max(total, self.read)  # an estimate may be too low
         self.report(
             Progress(
                 self.camera.name,

@@ -116,3 +116,22 @@ def test_a_picture_every_minute_is_no_loss() -> None:
     slow = patient(LIVE, CameraConfig(name="gate", source="http://10.0.0.1/now.jpg", poll_s=60))
     assert slow.stall_s == 180 and slow.frozen_s == 540 and slow.bridge_s == 180
     assert patient(LIVE, CameraConfig(name="gate", source="rtsp://10.0.0.1/1")) == LIVE
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.ffconcat", "ffconcat version 1.0\nfile film.mp4\n"),
+        (
+            "list.sdp",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+        ),
+        ("list.mpd", '<?xml version="1.0"?><MPD><Period><BaseURL>film.mp4</BaseURL></Period></MPD>'),
+    ],
+)
+def test_an_address_never_makes_the_program_read_what_it_lists(tmp_path: Path, name: str, text: str) -> None:
+    counting_clip(tmp_path / "film.mp4", 5)
+    (tmp_path / name).write_text(text)
+    with served(Files, tmp_path) as address:
+        (seen,) = check_cameras([CameraConfig(name="gate", source=f"{address}/{name}")], live=LIVE)
+    assert seen.problem == "what came is not a video stream"
