@@ -337,7 +337,7 @@ def ask(
 
     Raises:
         RefusedRequest: it was refused, or the writer does not answer.
-        StoreInUseError: another command writes, or a run that does not listen, for longer than BUSY_S.
+        StoreInUseError: another command writes, or a run that does not listen to us, for longer than BUSY_S.
         StoreError: the database cannot be opened for another reason than that somebody writes to it.
     """
     key, began_s, told = secrets.token_hex(16), time.monotonic(), False
@@ -346,9 +346,10 @@ def ask(
             with open_store(database, write=True) as store:
                 return accepted(carried_out(store, request, key=key, seen=seen), expected)
         except StoreInUseError as busy:
-            if busy.address is None and time.monotonic() - began_s > BUSY_S:
+            address = busy.address if busy.address and private(busy.address) else None
+            if address is None and time.monotonic() - began_s > BUSY_S:
                 raise
-            answer = sent(busy.address, Envelope(key, request, seen)) if busy.address else None
+            answer = sent(address, Envelope(key, request, seen)) if address else None
         if answer is not None:
             return accepted(answer, expected)
         if time.monotonic() - began_s > PATIENCE_S:
@@ -375,9 +376,7 @@ def accepted(answer: Answer, expected: type[A]) -> A:
 
 
 def sent(address: str, envelope: Envelope, *, wait_s: float = 5.0) -> Answer | None:
-    """The writer's answer; None where nobody of this user listens there, or none came in time."""
-    if not private(address):
-        return None
+    """The writer's answer; None where nobody listens there, or none came in time."""
     with open_context() as context, context.socket(zmq.REQ) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.IMMEDIATE, 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -68,12 +70,11 @@ def file_lock(path: Path) -> WriterLock:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        process, _, address = os.read(descriptor, LONGEST_BYTES).decode(errors="replace").partition("\n")
-        ours = os.fstat(descriptor).st_uid == os.geteuid()
+        process, address = told(descriptor)
         os.close(descriptor)
-        text = f"{path}: in use by process {process.strip() or 'unknown'}: wait for it or stop it"
-        at = address.strip().removeprefix(SPEAKS) if ours and address.startswith(SPEAKS) else None
-        raise StoreInUseError(text, at) from None
+        raise StoreInUseError(
+            f"{path}: in use by process {process}: wait for it or stop it", address
+        ) from None
     announce = partial(write_lock, descriptor)
     announce("")
     return WriterLock(lambda: os.close(descriptor), announce, descriptor)
@@ -82,21 +83,66 @@ def file_lock(path: Path) -> WriterLock:
 def write_lock(descriptor: int, address: str) -> None:
     """Say in the lock file who writes, and where requests are listened to."""
     with suppress(OSError):  # a courtesy: a full disk is told by the database itself
-        told = f"{os.getpid()}\n{SPEAKS}{address}\n" if address else f"{os.getpid()}\n"
+        said = f"{os.getpid()}\n{SPEAKS}{address}\n" if address else f"{os.getpid()}\n"
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, told.encode(), 0)
+        os.pwrite(descriptor, said.encode(), 0)
+
+
+def told(descriptor: int) -> tuple[str, str | None]:
+    """The process that a lock file names, and where it listens; None: nowhere, or it is another user's."""
+    process, _, address = os.read(descriptor, LONGEST_BYTES).decode(errors="replace").partition("\n")
+    ours = os.fstat(descriptor).st_uid == os.geteuid()
+    at = address.strip().removeprefix(SPEAKS) if ours and address.startswith(SPEAKS) else None
+    return process.strip() or "unknown", at
 
 
 def advisory_lock(location: Location) -> WriterLock:
-    """The same as a session lock of the server, on a connection of its own."""
+    """The same as a session lock of the server, on a connection of its own.
+
+    Requests are taken on the writer's machine alone: so where it listens is told in a file there.
+    """
     engine = create_engine(
         location.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 10}
     )
     connection = engine.connect()
     if connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}):
-        return WriterLock(partial(unlock, connection))
+        return WriterLock(partial(unlock, connection), partial(announce_here, location))
     connection.close()
-    raise StoreInUseError(f"{location.name}: in use by another writer: wait for it or stop it")
+    busy = f"{location.name}: in use by another writer: wait for it or stop it"
+    raise StoreInUseError(busy, announced_here(location))
+
+
+def file_here(location: Location) -> Path:
+    """Where this machine's writer of a server's database says where it listens; of this user."""
+    url = location.url
+    name = hashlib.sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"fpr-{os.getuid()}-{name}.lock"
+
+
+def announce_here(location: Location, address: str) -> None:
+    """Say on this machine where requests about a server's database are listened to; empty: nowhere."""
+    path = file_here(location)
+    with suppress(OSError):  # a courtesy: without it a command is told that somebody else writes
+        if not address:
+            path.unlink()
+            return
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            write_lock(descriptor, address)
+        finally:
+            os.close(descriptor)
+
+
+def announced_here(location: Location) -> str | None:
+    """Where a writer on this machine listens to requests about a server's database."""
+    try:
+        descriptor = os.open(file_here(location), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return told(descriptor)[1]
+    finally:
+        os.close(descriptor)
 
 
 def unlock(connection: Connection) -> None:

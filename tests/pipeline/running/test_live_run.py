@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -338,6 +339,10 @@ def test_a_file_replayed_in_real_time_ends_by_itself(scene: Scene, tmp_path: Pat
     assert json.loads(result.stdout) and len(exported(tmp_path / "out.db")) > 0
 
 
+KILLED_AFTER_S = 2.0
+"""About when a command that was started asks, on a machine that is not busy; whenever it is, once is once."""
+
+
 def commanded(*words: object) -> tuple[int, str, float]:
     """Exit code, output and duration of one of our commands, in a process of its own."""
     began_s = time.monotonic()
@@ -350,6 +355,52 @@ def in_view(database: Path) -> list[int]:
     """Everybody known by now, the newest identity version's."""
     code, said, _ = commanded("query", "people", "--db", database, "--json")
     return [person["person"] for person in json.loads(said)["people"]] if code == 0 else []
+
+
+@rtsp
+@pytest.mark.slow
+def test_a_writer_killed_while_it_is_asked_is_started_over_and_does_it_once(
+    scene: Scene, tmp_path: Path
+) -> None:
+    videos = {camera.name: camera.video for camera in scene.cameras}
+    with RtspServer(videos) as server, running(live_config(server, SMALL), tmp_path) as run:
+        run.until(lambda: len(in_view(run.database)) >= 3)
+        first, second, *_ = in_view(run.database)
+        status = run.status()
+        assert status
+        answers: list[tuple[int, str, float]] = []
+        merge = ("correct", "merge", f"P{first}", f"P{second}", "--db", run.database)
+        asking = threading.Thread(target=lambda: answers.append(commanded(*merge)))
+        asking.start()
+        time.sleep(KILLED_AFTER_S)
+        os.kill(status.processes["match"], signal.SIGKILL)
+        asking.join(WITHIN_S)
+        ((code, said, _),) = answers
+        assert code == 0, said
+        boxes = known(run.database)
+        run.until(lambda: known(run.database) > boxes)
+        code, said, _ = run.stop()
+        assert code == 0 and "starting it over" in said, said
+    assert second not in in_view(run.database)
+    code, said, _ = commanded("correct", "history", "--db", run.database, "--json")
+    assert [one["kind"] for one in json.loads(said)["corrections"]] == ["merge"]
+
+
+@rtsp
+@pytest.mark.slow
+def test_a_request_while_a_run_closes_is_done_once_it_has_let_go(scene: Scene, tmp_path: Path) -> None:
+    camera = scene.cameras[0]
+    with (
+        RtspServer({camera.name: camera.video}) as server,
+        running(live_config(server, SMALL), tmp_path) as run,
+    ):
+        run.until(lambda: len(in_view(run.database)) >= 2)
+        first, second, *_ = in_view(run.database)
+        run.process.send_signal(signal.SIGINT)
+        code, said, _ = commanded("correct", "merge", f"P{first}", f"P{second}", "--db", run.database)
+        assert code == 0, said
+        run.process.communicate(timeout=WITHIN_S)
+    assert second not in in_view(run.database)
 
 
 @rtsp

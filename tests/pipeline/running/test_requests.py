@@ -305,12 +305,12 @@ def test_a_proposal_that_speaks_of_somebody_erased_since_is_refused(database: st
 def test_nothing_is_asked_of_a_socket_that_others_could_have_put_there(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
-    monkeypatch.setattr(requests, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(requests, "BUSY_S", 0.5)
     open_to_others = tmp_path / "sockets"
     open_to_others.mkdir()
     with listening(database, open_to_others):
         open_to_others.chmod(mode)
-        with pytest.raises(UnavailableWriter, match="`correct history` says"):
+        with pytest.raises(StoreInUseError, match="in use by process"):
             ask(database, Merge((1, 3)), Merged)
     assert who(database) == [1, 2, 3]
 

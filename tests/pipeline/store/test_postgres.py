@@ -79,6 +79,19 @@ def test_one_writer_and_readers_that_cannot_write(url: str) -> None:
             journey(writer, 1)
 
 
+def test_a_writer_on_this_machine_is_found_by_who_asks(url: str, tmp_path: Path) -> None:
+    with open_store(url, write=True) as writer:
+        assert writer.lock
+        writer.lock.announce(f"ipc://{tmp_path}/requests")
+        with pytest.raises(StoreInUseError) as busy:
+            open_store(url, write=True)
+        assert busy.value.address == f"ipc://{tmp_path}/requests"
+        writer.lock.announce("")
+        with pytest.raises(StoreInUseError) as busy:
+            open_store(url, write=True)
+        assert busy.value.address is None
+
+
 def test_without_its_driver_a_postgresql_url_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.store.location.find_spec", lambda _: None)
     with pytest.raises(StoreError, match="needs psycopg: pip install"):
