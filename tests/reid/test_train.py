@@ -269,7 +269,7 @@ def test_a_training_begins_as_weights_of_ours_and_tells_its_people_apart(
 def test_a_training_does_not_begin_as_weights_of_another_network(tmp_path: Path) -> None:
     earlier = tiny_recipe(model=ModelSpec(name="earlier", width=0.5, cell_channels=8))
     recipe = tiny_recipe(begin=str(run(tiny_batches(earlier, tmp_path), tmp_path)))
-    with pytest.raises(InitialWeightsMismatch, match="not the recipe's network"):
+    with pytest.raises(InitialWeightsMismatch, match="another network than the recipe's"):
         begin(recipe, tiny_batches(recipe, tmp_path / "own"), NOWHERE)
 
 

