@@ -138,7 +138,7 @@ ROOMS = {
         """,
         """
         commands/ask commands/correct commands/export commands/forget commands/measure commands/run
-        filters json_answers main options show_evaluation show_files show_forget show_found show_recluster
+        filters json_answers main options show_evaluation show_files show_forget show_found
         show_run status_table table_lines tables wording
         """,
     ),

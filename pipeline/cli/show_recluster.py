@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -10,10 +10,12 @@ from rich.text import Text
 from pipeline.cli.tables import print_json
 from pipeline.cli.wording import count_text
 from pipeline.config import MatcherConfig
-from pipeline.linking.recluster import Change, recluster
+from pipeline.linking.recluster import Change, Reclustered, recluster
 from pipeline.records import Sighting
-from pipeline.running.requests import Adopted, Propose, ask
+from pipeline.running.requests import Adopted, BusyWriter, Propose, ask
 from pipeline.store.open_store import open_store
+
+TRIES = 3
 
 
 def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json: bool = False) -> None:
@@ -28,7 +30,7 @@ def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json
         return adopted.version, adopted.numbers
 
     with open_store(database) as store:
-        done = recluster(store, settings, adopt=adopt)
+        done = newest(lambda: recluster(store, settings, adopt=adopt))
     if json:
         print_json(out, done)
         return
@@ -43,6 +45,20 @@ def show_recluster(database: str, settings: MatcherConfig, out: Console, *, json
     out.print(
         Text(f"identity version {done.version}: {people} for {done.tracklets} tracklets, were {before}")
     )
+
+
+def newest(thinking: Callable[[], Reclustered]) -> Reclustered:
+    """What was thought out and adopted; thought out again where somebody was corrected or erased meanwhile.
+
+    Raises:
+        BusyWriter: time after time.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return thinking()
+        except BusyWriter:
+            continue
+    return thinking()
 
 
 def sentence(change: Change) -> str:

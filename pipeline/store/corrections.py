@@ -166,8 +166,16 @@ def say(
         shown: it speaks of so many of the person's tracklets, those that were shown; None for all.
         apart: file them under a new person; otherwise `same` files them under `person`.
         sitting: the version that holds the sitting's answers; a new one where it is not the newest any more.
+
+    Raises:
+        CorrectionError: the tracklets are not filed under `filed` any more.
+        UnknownPersonError: nobody of this number.
     """
     with store.writing():
+        check_person(store, person)
+        if not set(tracklets) <= set(tracklets_of(store, current(store), filed)):
+            text = " ".join(f"t{tracklet}" for tracklet in tracklets)
+            raise CorrectionError(f"{text}: filed under another person meanwhile: look again")
         version = sitting if sitting == current(store) else None
         version = version or corrected_version(store, "review")
         others = [t for t in tracklets_of(store, version, person) if t not in tracklets]

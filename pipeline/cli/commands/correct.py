@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 from pipeline.cli.options import Cameras, Database, Json, Limit, People, Since, Until, err, out
 from pipeline.config import Config, load_config
+
+GIVES_WAY = 10
+"""Re-clustering takes all of a processor; the cameras of a run that goes on come first (see `nice`)."""
 
 
 def merge(
@@ -98,4 +102,5 @@ def recluster(
     from pipeline.cli.show_recluster import show_recluster
 
     settings = load_config(config) if config else Config()
+    os.nice(GIVES_WAY)
     show_recluster(db, settings.matcher, out, json=json)

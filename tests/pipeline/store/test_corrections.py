@@ -16,6 +16,7 @@ from pipeline.store.corrections import (
     constraints,
     corrections,
     merge,
+    say,
     split,
     undo,
 )
@@ -161,3 +162,14 @@ def test_every_version_is_listed_with_what_made_it(tmp_path: Path) -> None:
         merge(store, [1, 3])
         found = [(one.version, one.kind, one.people, one.tracklets) for one in versions(store)]
     assert found == [(1, "online", 3, 6), (2, "correction", 2, 6)]
+
+
+def test_an_answer_about_tracklets_that_were_filed_elsewhere_meanwhile_is_refused(tmp_path: Path) -> None:
+    with open_store(fill(tmp_path / "a.db"), write=True) as store:
+        split(store, 1, [4])
+        with pytest.raises(CorrectionError, match="t4: filed under another person meanwhile"):
+            say(store, kind="same", tracklets=[4], person=2, filed=1, note="")
+        forget(store, 2)
+        with pytest.raises(UnknownPersonError):
+            say(store, kind="same", tracklets=[1], person=2, filed=1, note="")
+        assert [one.kind for one in corrections(store)] == ["split"]
