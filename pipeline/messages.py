@@ -70,7 +70,7 @@ class TrackletClosed(msgspec.Struct, frozen=True, tag=True):
     confidences: NDArray[np.float32]  # (T,) 0 where interpolated
     crops: tuple[Crop, ...]
     closed_s: float | None = None
-    """Of a live camera: when it was closed, by the machine's monotonic clock. None: it may wait."""
+    """Of a live camera: when it was closed, by the clock that its run's workers share. None: it may wait."""
 
 
 class TrackletEmbedded(msgspec.Struct, frozen=True, tag=True):

@@ -50,8 +50,15 @@ class Link(msgspec.Struct, frozen=True):
     """What the address begins with at which a sender that ends waits for its answer; a number follows."""
     requests: str
     """Where the writer listens to what others want changed."""
+    clock: Literal["machine", "utc"] = "utc"
+    """By which clock messages are stamped: the machine's own, or where there are several, the time of day."""
     parent: Parent | None = None
     """Whom the worker serves and ends with; None where that is not a process of this machine."""
+
+
+def clock_of(link: Link) -> Callable[[], float]:
+    """The clock, s, that all workers of a run read alike; on one machine it is one that nobody sets."""
+    return time.monotonic if link.clock == "machine" else time.time
 
 
 class ReceiverGone(RuntimeError):

@@ -26,6 +26,7 @@ from pipeline.running.workers.camera import CameraJob
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.open_store import open_store
+from pipeline.store.recordings import unfinished_recordings
 from pipeline.store.runs import begin_run, end_run, work_owed
 from pipeline.store.versions import current_version, new_version
 from pipeline.store.writer_lock import WriterLock
@@ -135,8 +136,8 @@ def run(
         state = "failed"
         try:
             if jobs:
-                reading = Reading(config, database, identities, report, listener, engine, store.lock)
-                read(reading, jobs, store, run_id)
+                reading = Reading(config, database, identities, report, listener, engine, store)
+                read(reading, jobs, run_id)
             state = "interrupted" if report.interrupted else "done"
             newest = current_version(store) or identities  # an operator may have spoken meanwhile
             owed = owed or bool(jobs) or any(unlinked_tracklets(store, None, newest))
@@ -187,15 +188,15 @@ class Reading:
     """Filled in."""
     listener: RunListener
     engine: Callable[[], Engine]
-    lock: WriterLock | None
-    """Where others are told at which address the writer listens to requests, and held by the writer."""
+    store: Store
+    """Whose lock the match worker holds too; beside it stands where the writer listens to requests."""
 
 
-def read(reading: Reading, jobs: list[CameraJob], store: Store, run_id: int) -> None:
+def read(reading: Reading, jobs: list[CameraJob], run_id: int) -> None:
     """Have the recordings read; again where a worker that all share was killed.
 
     What such a worker held in its hands is nowhere else, so recordings that had not ended are read from their
-    start. A live camera cannot be: there the supervisor starts the worker over, and something is lost.
+    start. Beside live cameras, which cannot be, the supervisor does it while the run goes on.
 
     Raises:
         WorkerDied: see `supervise`.
@@ -208,7 +209,7 @@ def read(reading: Reading, jobs: list[CameraJob], store: Store, run_id: int) -> 
                 raise
             text = f"{error}; recordings that had not ended are read again"
             reading.listener.notice("warning", text)
-            jobs = read_again(store, run_id, jobs)
+            jobs = read_again(reading.store, run_id, jobs)
 
 
 def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
@@ -223,7 +224,7 @@ def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
             stack.enter_context(serve_status(board.status, reading.config.status.port))
         try:
             engine = reading.engine()
-            announce(reading.lock, engine.link.requests)
+            announce(reading.store.lock, engine.link.requests)
             finished = supervise(
                 jobs,
                 reading.config,
@@ -232,14 +233,15 @@ def carry_out(reading: Reading, jobs: list[CameraJob]) -> None:
                 version=reading.version,
                 report=partial(tell, (tally, show), board),
                 started=board.processes.__setitem__ if board else lambda name, process: None,
-                lock=reading.lock.descriptor if reading.lock else None,
+                lock=reading.store.lock.descriptor if reading.store.lock else None,
+                unfinished=partial(unfinished_recordings, reading.store),
             )
             whole = board is not None and not any(cut_short(tally, job) for job in recorded)
             report.interrupted = not finished and not whole
         except KeyboardInterrupt:
             report.interrupted = True
         finally:
-            announce(reading.lock, "")
+            announce(reading.store.lock, "")
             report.ended |= {names[recording]: ended for recording, ended in tally.ended.items()}
             report.stage_s = tally.seconds
             report.source_s = sum(ended.duration_s for ended in report.ended.values())

@@ -70,6 +70,8 @@ class Supervised:
     """Told the name and process id of every worker."""
     lock: int | None = None
     """The open file whose lock makes this run the only writer."""
+    unfinished: Callable[[Sequence[int]], set[int]] = set
+    """Those of these recordings whose end is not stored."""
     ready: ModelReady | None = None
     restarts: list[float] = field(default_factory=list)
     """When workers of a live run were started over, s."""
@@ -100,6 +102,7 @@ def supervise(
     report: Callable[[Message], None],
     started: Callable[[str, int], None] = lambda name, process: None,
     lock: int | None = None,
+    unfinished: Callable[[Sequence[int]], set[int]] = set,
 ) -> bool:
     """Run every camera of `jobs` through to the store; False when the user stopped it.
 
@@ -112,13 +115,16 @@ def supervise(
         report: gets every `Progress`, `Notice` and `CameraHealth`.
         started: gets the name and process id of every worker.
         lock: open file whose lock makes this run the only writer; the match worker holds it too.
+        unfinished: which of these recordings have not ended in the store.
 
     Raises:
         WorkerDied: the ReID worker or the match worker crashed; what was stored is kept.
     """
     shares = dealt(jobs, config)
     threads = config.workers.threads or max(1, cores() // len(shares))
-    run = Supervised(config, database, version, engine, report, threads, tuple(jobs), started, lock)
+    run = Supervised(
+        config, database, version, engine, report, threads, tuple(jobs), started, lock, unfinished
+    )
     context = open_context()
     progress = Receiver(context, engine.link, PROGRESS)
     try:
@@ -233,7 +239,8 @@ def start_over(run: Supervised, worker: Worker) -> bool:
     """Whether a worker that ended was started again: a live run goes on, unless it fails all the time.
 
     A worker that ends at once with an error of its own would do so again. Live cameras go on in the same
-    recording; the matcher finds its gallery in the store. What the dead worker held in its hands is lost.
+    recording; the matcher finds its gallery in the store. What the dead worker held in its hands is lost;
+    recordings beside live cameras are read again for it.
     """
     now_s = time.monotonic()
     run.restarts = [when for when in run.restarts if now_s - when < RESTARTS_S]
@@ -247,8 +254,47 @@ def start_over(run: Supervised, worker: Worker) -> bool:
         jobs = tuple(msgspec.structs.replace(job, attempt=job.attempt + 1) for job in left)
         start_camera_worker(run, worker.name, jobs)
     else:
-        start_shared(run, worker.name)
+        start_shared_over(run, worker.name)
     return True
+
+
+def start_shared_over(run: Supervised, name: str) -> None:
+    """Start the ReID or the match worker anew, and with it all that has to do with recordings.
+
+    What a dead matcher had been sent of a recording is nowhere else, not even the news that it has ended, for
+    which a new one would wait for ever. What comes again and is stored already is left as it is.
+    """
+    left = recordings_left(run)
+    shared = ["reid", "match"] if name == "match" and left else [name]
+    end_now(run, [w for w in run.workers if left and (w.name in shared or recorded(w.jobs))])
+    for one in shared:
+        start_shared(run, one)
+    for number, share in enumerate(dealt(left, run.config)):
+        start_camera_worker(run, f"camera-worker-again-{number}", share)
+
+
+def recordings_left(run: Supervised) -> list[CameraJob]:
+    """Jobs for the recordings that must be read again; of a run that is being stopped the next run does it."""
+    if run.stop.is_set():
+        return []
+    left = run.unfinished([job.recording for job in run.jobs if recorded([job])])
+    run.ended -= left
+    return [
+        msgspec.structs.replace(job, attempt=job.attempt + 1) for job in run.jobs if job.recording in left
+    ]
+
+
+def recorded(jobs: Sequence[CameraJob]) -> bool:
+    """Whether these are recordings; jobs of one worker are all recorded or all live."""
+    return bool(jobs) and not jobs[0].camera.live
+
+
+def end_now(run: Supervised, workers: Sequence[Worker]) -> None:
+    """End workers whose work is done by others from now on."""
+    for worker in workers:
+        worker.process.kill()
+        worker.process.join(KILLED_S)
+        run.workers.remove(worker)
 
 
 def replaceable(run: Supervised, worker: Worker, now_s: float) -> bool:
@@ -270,12 +316,15 @@ def mind_camera_worker(run: Supervised, worker: Worker, context: Context) -> Non
     if worker.process.exitcode == 0:
         return
     reason = f"its worker crashed (exit code {worker.process.exitcode})"
-    unfinished = [job for job in worker.jobs if job.recording not in run.ended]
     if worker.first_try and not run.stop.is_set():
-        for job in unfinished:
+        # It may have told us of an end, and died before it told the matcher, who would wait for ever.
+        left = run.unfinished([job.recording for job in worker.jobs])
+        run.ended -= left
+        for job in [job for job in worker.jobs if job.recording in left]:
             run.report(Notice("warning", f"{job.camera.name}: {reason}; starting it over on its own"))
             start_camera_worker(run, f"camera-worker-{job.camera.name}", (job,), first_try=False)
         return
+    unfinished = [job for job in worker.jobs if job.recording not in run.ended]
     sender = Sender(context, run.engine.link, TRACKLETS, lambda: shared_alive(run, "reid"))
     for job in unfinished:
         ended = RecordingEnded(job.recording, "failed", 0, 0, message=reason)

@@ -110,7 +110,7 @@ class LocalEngine:
             ) from error
         addresses = {name: f"ipc://{self.folder / name}" for name in CHANNELS}
         answers, requests = f"ipc://{self.folder}/bye-", f"ipc://{self.folder}/requests"
-        self.link = Link(addresses, answers, requests, this_process())
+        self.link = Link(addresses, answers, requests, "machine", this_process())
         self.signals = 0
 
     def signal(self) -> Signal:

@@ -25,7 +25,7 @@ class Haste:
 
     Args:
         stopped: whether the run is being stopped.
-        now_s: the monotonic clock that the stamps are from.
+        now_s: the clock that the stamps are from: see `channels.clock_of`.
         live: recordings that are watched live.
     """
 

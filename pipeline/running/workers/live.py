@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.cameras.live.reception import LiveFrame
 from pipeline.messages import Notice, RecordingEnded, TrackletClosed
 from pipeline.parents import minding
-from pipeline.running.channels import PROGRESS, TRACKLETS, Sender, open_context
+from pipeline.running.channels import PROGRESS, TRACKLETS, Sender, clock_of, open_context
 from pipeline.running.workers.camera import WorkerJob
 from pipeline.running.workers.detection_rates import Load
 from pipeline.running.workers.live_camera import LiveCamera
@@ -66,7 +66,7 @@ class LiveWorker:
 
     def __init__(self, work: WorkerJob, detector: Detector, tracklets: Sender, progress: Sender) -> None:
         self.detector, self.tracklets, self.progress = detector, tracklets, progress
-        self.outbox = Outbox(tracklets.offer, self.count_crops, now_s=time.monotonic)
+        self.outbox = Outbox(tracklets.offer, self.count_crops, now_s=clock_of(work.link))
         self.cameras = [LiveCamera(job, work.config, self.outbox.send, progress.send) for job in work.jobs]
         self.load = Load([camera.wanted_hz or ANY_HZ for camera in self.cameras])
         self.rated_s, self.passed_over = 0.0, 0

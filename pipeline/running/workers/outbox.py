@@ -21,7 +21,7 @@ class Outbox:
     Args:
         offer: sends one message if that is possible at once, and says whether it was.
         dropped: told of each tracklet whose crops had to go, and how many.
-        now_s: monotonic clock.
+        now_s: the clock of the run, which stamps what is sent: see `channels.clock_of`.
     """
 
     def __init__(

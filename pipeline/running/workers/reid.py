@@ -33,6 +33,7 @@ from pipeline.running.channels import (
     Link,
     Receiver,
     Sender,
+    clock_of,
     open_context,
 )
 from pipeline.running.workers.crop_shedding import Haste
@@ -73,7 +74,7 @@ def main(job: bytes, stopped: Callable[[], bool]) -> None:
         ready = ModelReady(embedder.model_id, embedder.calibration)
         sender.send(ready)
         progress.send(ready)
-        haste = Haste(stopped, time.monotonic, frozenset(work.live))
+        haste = Haste(stopped, clock_of(work.link), frozenset(work.live))
         serve(embedder, receiver, sender.send, progress.send, set(work.recordings), alive, haste)
     except UnusableWeightsError as error:
         progress.send(Notice("error", str(error)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import zmq
 
@@ -19,6 +21,7 @@ from pipeline.running.channels import (
     Receiver,
     ReceiverGone,
     Sender,
+    clock_of,
     open_context,
 )
 
@@ -115,3 +118,9 @@ def send_and_end(folder: Path, length: int) -> None:
         for i in range(COUNT):
             sender.send(Notice("info", f"{i:<4}" + "x" * length))
         sender.close()
+
+
+def test_workers_on_one_machine_read_its_clock_and_those_on_several_the_time_of_day() -> None:
+    link = Link({}, "", "")
+    assert clock_of(msgspec.structs.replace(link, clock="machine")) is time.monotonic
+    assert clock_of(link) is time.time

@@ -31,6 +31,7 @@ from pipeline.store.corrections import corrections, merge
 from pipeline.store.database_errors import StoreError
 from pipeline.store.identity_claims import unlinked_tracklets
 from pipeline.store.open_store import open_store
+from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version, new_version
 from pipeline.store.writer_lock import StoreInUseError
 from tests.pipeline.running.in_process_engine import InProcessEngine
@@ -284,6 +285,46 @@ def test_a_worker_that_all_share_is_killed_and_the_database_ends_as_if_it_had_no
     report = read(config_of(scene), tmp_path / "out.db", listener=listener)
     assert report.exit_code == 0 and "are read again" in listener.text
     assert_same(exported(tmp_path / "out.db"), exported(done))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["reid", "match"])
+def test_a_recording_beside_a_live_camera_is_whole_though_a_worker_that_both_share_is_killed(
+    scene: Scene, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    replayed, recorded = config_of(scene).cameras
+    cameras = (msgspec.structs.replace(replayed, realtime=True), recorded)
+    database, killed = tmp_path / "out.db", list[int]()
+
+    def kill_once_some_is_stored(run: supervise.Supervised, pid: int) -> None:
+        while not tracklets_of(database, recorded.name):
+            time.sleep(0.05)
+        killed.append(pid)
+        os.kill(pid, signal.SIGKILL)
+
+    start = supervise.start_shared
+
+    def start_and_kill_the_first(run: supervise.Supervised, started: str) -> None:
+        start(run, started)
+        pid = run.workers[-1].process.pid
+        if started == name and not killed and pid:
+            threading.Thread(target=kill_once_some_is_stored, args=(run, pid), daemon=True).start()
+
+    monkeypatch.setattr(supervise, "start_shared", start_and_kill_the_first)
+    listener = Quiet()
+    both = msgspec.structs.replace(config_of(scene), cameras=cameras)
+    assert read(both, database, listener=listener).exit_code == 0
+    assert killed and f"the {name} worker stopped" in listener.text
+    assert tracklets_of(database, recorded.name) == tracklets_of(done, recorded.name)
+
+
+def tracklets_of(database: Path, camera: str) -> list[tuple[int, int, int, int, tuple[int, ...]]]:
+    """A camera's tracklets: track, part, beginning, end, and the frames of the crops, best first."""
+    with open_store(database) as store:
+        mine = [tracklet for tracklet in stored_tracklets(store) if tracklet.camera == camera]
+    return [
+        (t.key.track, t.key.part, t.start_ns, t.end_ns, tuple(crop.frame for crop in t.crops)) for t in mine
+    ]
 
 
 @pytest.mark.parametrize("moment", ["relink", "recluster", "claims"])
