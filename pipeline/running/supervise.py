@@ -274,7 +274,7 @@ def start_shared_over(run: Supervised, name: str) -> None:
 
 
 def recordings_left(run: Supervised) -> list[CameraJob]:
-    """Jobs for the recordings that must be read again; of a run that is being stopped the next run does it."""
+    """Jobs for the recordings that must be read again; once a run is being stopped, the next one does it."""
     if run.stop.is_set():
         return []
     left = run.unfinished([job.recording for job in run.jobs if recorded([job])])

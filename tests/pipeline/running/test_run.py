@@ -34,6 +34,7 @@ from pipeline.store.open_store import open_store
 from pipeline.store.tracklets import stored_tracklets
 from pipeline.store.versions import current_version, new_version
 from pipeline.store.writer_lock import StoreInUseError
+from tests.pipeline.running.engine.test_local import pids
 from tests.pipeline.running.in_process_engine import InProcessEngine
 from tests.video_files import first_frames
 
@@ -285,6 +286,29 @@ def test_a_worker_that_all_share_is_killed_and_the_database_ends_as_if_it_had_no
     report = read(config_of(scene), tmp_path / "out.db", listener=listener)
     assert report.exit_code == 0 and "are read again" in listener.text
     assert_same(exported(tmp_path / "out.db"), exported(done))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [0.1, 0.3, 0.6, 1.0, 2.0])
+def test_a_run_that_is_killed_in_its_first_seconds_leaves_nobody_behind(
+    scene: Scene, tmp_path: Path, after_s: float
+) -> None:
+    """Counted from the moment from which it may write."""
+    site, database = tmp_path / "site.yaml", tmp_path / "out.db"
+    site.write_bytes(msgspec.yaml.encode(config_of(scene)))
+    command = [sys.executable, str(ROOT / "run_pipeline.py"), "run", str(site), "--db", str(database)]
+    marked = os.environ | {"MARK": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=marked) as run:
+        while not (tmp_path / "out.db.lock").exists():
+            assert run.poll() is None
+            time.sleep(0.01)
+        time.sleep(after_s)
+        run.kill()
+    killed_s = time.monotonic()
+    while pids(tmp_path):
+        assert time.monotonic() < killed_s + 10, "5 s where the machine is not busy"
+        time.sleep(0.05)
+    open_store(database, write=True).close()
 
 
 @pytest.mark.slow
