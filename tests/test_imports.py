@@ -105,7 +105,7 @@ ROOMS = {
         workers/detection_rates workers/live workers/live_camera workers/match workers/outbox workers/reid
         """,
         """
-        engine/engine prepare shares status_server workers/detection_rates workers/live workers/outbox
+        engine/engine shares status_server workers/detection_rates workers/live workers/outbox
         workers/reid
         """,
     ),

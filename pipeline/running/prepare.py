@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from pipeline.cameras.recordings import SourceError, open_source, source_fingerprint
+from pipeline.cameras.recordings import SourceError, open_source, single_file, source_fingerprint
 from pipeline.config import CameraConfig
 from pipeline.messages import Level
 from pipeline.running.workers.camera import CameraJob
@@ -17,7 +19,9 @@ from pipeline.store.cameras import add_camera
 from pipeline.store.corrections import corrections
 from pipeline.store.database import Store
 from pipeline.store.recordings import (
+    StoredStart,
     find_recording,
+    forget_recording,
     forget_recordings,
     recording_starts,
     start_recording,
@@ -41,18 +45,22 @@ def prepare(
     jobs: list[CameraJob] = []
     skipped: list[str] = []
     failed: dict[str, str] = {}
+
+    def fail(camera: CameraConfig, why: str) -> None:
+        failed[camera.name] = why
+        listener.notice("error", f"{camera.name}: {why}")
+
     for camera in cameras:
         try:
             fingerprint = content(camera)
             if fresh:
                 forget_earlier(store, camera, listener)
         except SourceError as error:
-            failed[camera.name] = str(error)
-            listener.notice("error", f"{camera.name}: {error}")
+            fail(camera, str(error))
             continue
-        if told := started_otherwise(store, camera, fingerprint):
-            failed[camera.name] = told
-            listener.notice("error", f"{camera.name}: {told}")
+        told = started_otherwise(store, camera, fingerprint) or changed_otherwise(store, camera, fingerprint)
+        if told:
+            fail(camera, told)
             continue
         row = add_camera(store, camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
         earlier = find_recording(store, row, fingerprint) if fingerprint else None
@@ -61,11 +69,16 @@ def prepare(
             text = f"{camera.name}: this recording is in the database already (--fresh reads it again)"
             listener.notice("info", text)
             continue
+        try:
+            replace_outgrown(store, camera, fingerprint, listener)
+        except SourceError as error:
+            fail(camera, str(error))
+            continue
         recording = start_recording(
             store,
             run=run_id,
             camera=row,
-            source=camera.source,
+            source=place(camera),
             fingerprint=fingerprint,
             start_ns=time.time_ns() if camera.live else camera.start_ns,
         )
@@ -89,6 +102,62 @@ def started_otherwise(store: Store, camera: CameraConfig, fingerprint: str | Non
     return None
 
 
+def place(camera: CameraConfig) -> str:
+    """Where a camera's pictures come from, the same whatever folder one is in; a live one's as given."""
+    if camera.live:
+        return camera.source
+    return ", ".join(os.path.abspath(one) for one in camera.clips or (camera.source,))
+
+
+def other_contents(store: Store, camera: CameraConfig, fingerprint: str | None) -> list[StoredStart]:
+    """The camera's recordings of the same place that held something else when they were read."""
+    if fingerprint is None:
+        return []
+    return [
+        held
+        for held in recording_starts(store, camera.name)
+        if held.source == place(camera) and held.fingerprint not in (None, fingerprint)
+    ]
+
+
+def outgrown(held: StoredStart, camera: CameraConfig) -> bool:
+    """Whether a recording is what its place held before more was written to it.
+
+    So it is where both begin at one known time, and where what was read broke off.
+    """
+    return held.start_ns == camera.start_ns and (camera.start_ns != 0 or held.state != "done")
+
+
+def changed_otherwise(store: Store, camera: CameraConfig, fingerprint: str | None) -> str | None:
+    """What is wrong where a place holds something else than it did, and not more of the same; or None.
+
+    Another film of a known other time in the same file is another recording.
+    """
+    for held in other_contents(store, camera, fingerprint):
+        if outgrown(held, camera) or (held.start_ns != camera.start_ns and single_file(camera)):
+            continue
+        return (
+            "what is there has changed since it was read, and may show the same people again: "
+            "--fresh reads it again in place of all that was read of this camera"
+        )
+    return None
+
+
+def replace_outgrown(store: Store, camera: CameraConfig, fingerprint: str | None, listener: Listener) -> None:
+    """Remove what was read of a place before it grew: all of it is read again.
+
+    Raises:
+        SourceError: it cannot be; what is there stays.
+    """
+    for held in other_contents(store, camera, fingerprint):
+        if outgrown(held, camera):
+            open_source(camera).close()
+            with void_corrections_told(store, camera, listener):
+                forget_recording(store, held.id)
+            text = f"{camera.name}: it has grown since it was read: read again from the start"
+            listener.notice("info", text)
+
+
 def said_start(start_ns: int) -> str:
     """A recording's start in words."""
     return f"start {iso(start_ns)}" if start_ns else "no start"
@@ -102,9 +171,16 @@ def forget_earlier(store: Store, camera: CameraConfig, listener: Listener) -> No
     """
     if not camera.live:
         open_source(camera).close()
+    with void_corrections_told(store, camera, listener):
+        if forget_recordings(store, [camera.name]):
+            listener.notice("info", f"{camera.name}: read again from the start")
+
+
+@contextmanager
+def void_corrections_told(store: Store, camera: CameraConfig, listener: Listener) -> Iterator[None]:
+    """Tell how many corrections spoke of what is removed inside."""
     void = sum(one.void for one in corrections(store))
-    if forget_recordings(store, [camera.name]):
-        listener.notice("info", f"{camera.name}: read again from the start")
+    yield
     if lost := sum(one.void for one in corrections(store)) - void:
         text = f"{camera.name}: {lost} of your corrections spoke of what is read again, and are void"
         listener.notice("warning", text)
@@ -134,7 +210,7 @@ def read_again(store: Store, run_id: int, jobs: Sequence[CameraJob]) -> list[Cam
                 store,
                 run=run_id,
                 camera=row,
-                source=job.camera.source,
+                source=place(job.camera),
                 fingerprint=content(job.camera),
                 start_ns=job.camera.start_ns,
             )

@@ -31,8 +31,11 @@ class StoredRecording(msgspec.Struct, frozen=True):
 
 
 class StoredStart(msgspec.Struct, frozen=True):
-    """When a recording began."""
+    """When a recording began, and what it was of."""
 
+    id: int
+    source: str
+    """Where it was read from."""
     fingerprint: str | None
     state: str
     start_ns: int
@@ -71,7 +74,9 @@ def find_recording(store: Store, camera: int, fingerprint: str) -> StoredRecordi
 
 def recording_starts(store: Store, camera: str) -> list[StoredStart]:
     """When each recording of a camera began."""
-    query = select(Recording.fingerprint, Recording.state, Recording.start_ns).join(Camera)
+    query = select(
+        Recording.id, Recording.source, Recording.fingerprint, Recording.state, Recording.start_ns
+    ).join(Camera)
     with store.reading() as connection:
         return [StoredStart(*row) for row in connection.execute(query.where(Camera.name == camera))]
 
@@ -133,3 +138,9 @@ def forget_recordings(store: Store, cameras: Iterable[str]) -> int:
         recordings = list(connection.scalars(query))
         remove_recordings(connection, recordings)
     return len(recordings)
+
+
+def forget_recording(store: Store, recording: int) -> None:
+    """Remove one recording with all it held."""
+    with store.writing() as connection:
+        remove_recordings(connection, [recording])
