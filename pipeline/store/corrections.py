@@ -14,7 +14,7 @@ from pipeline.store.database import Store
 from pipeline.store.database_errors import StoreError
 from pipeline.store.identity_claims import new_identity
 from pipeline.store.lookups import check_person
-from pipeline.store.rows import insert_rows, new_row
+from pipeline.store.rows import insert_rows, new_row, pages
 from pipeline.store.schema import CorrectionMember, CorrectionRow, IdentityVersion, SightingRow
 from pipeline.store.versions import current_version
 
@@ -278,8 +278,7 @@ def keep_correction(
     with store.writing() as connection:
         number = insert_correction(connection, store.clock(), version, kind, note, moves)
         if kind != "unsure":
-            for move in moves:
-                put(connection, version, move, settled(move, kind, number))
+            put_all(connection, version, moves, kind, number)
         audit(store, kind, note, {"version": version, "correction": number})
     return number
 
@@ -299,6 +298,22 @@ def insert_correction(
     members = [{"correction": number, **msgspec.structs.asdict(move)} for move in moves]
     insert_rows(connection, CorrectionMember, members)
     return number
+
+
+def put_all(
+    connection: Connection, version: int, moves: Sequence[Move], kind: CorrectionKind, number: int
+) -> None:
+    """Change the sightings of side 1, many at once: somebody seen for weeks has thousands."""
+    groups: dict[tuple[int, int], list[Move]] = {}
+    for move in moves:
+        if move.side == 1:
+            groups.setdefault((move.before, move.after), []).append(move)
+    for (before, _), group in groups.items():
+        values = settled(group[0], kind, number)
+        for page in pages([move.tracklet for move in group]):
+            here = (SightingRow.version == version) & SightingRow.tracklet.in_(page)
+            here &= SightingRow.identity == before
+            connection.execute(update(SightingRow).where(here).values(values))
 
 
 def put(connection: Connection, version: int, move: Move, values: dict[str, Any]) -> None:

@@ -225,7 +225,7 @@ def test_of_a_request_that_breaks_half_way_nothing_is_kept(
 
     with open_store(database, write=True) as store:
         before = held(store)
-        monkeypatch.setattr("pipeline.store.corrections.put", full)
+        monkeypatch.setattr("pipeline.store.corrections.put_all", full)
         with pytest.raises(OSError, match="no space"):
             requests.carried_out(store, Merge((1, 2, 3)))
         assert held(store) == before and current_version(store) == 1 and not corrections(store)
