@@ -189,6 +189,8 @@ def dated(films: Sequence[tuple[Path, int]], camera: CameraConfig) -> tuple[tupl
     )
     if odd := [path for path, _, time in found if time and not time.exists]:
         notes.append(f"named after an hour that clocks leave out, taken as if they did not: {some(odd)}")
+    if repeated := [path for path, _, time in found if time and not time.once]:
+        notes.append(f"named after an hour that clocks show twice, taken for the first: {some(repeated)}")
     clips = [Clip(path, size, time.time_ns) for path, size, time in found if time]
     # Of two that begin at once the larger is the better view of the same.
     return tuple(sorted(clips, key=lambda clip: (clip.start_ns or 0, -clip.size_bytes))), notes

@@ -69,6 +69,8 @@ class NamedTime(NamedTuple):
     """UTC epoch."""
     exists: bool = True
     """Whether clocks of the zone ever showed it: one hour a year is left out."""
+    once: bool = True
+    """Whether they showed it only once: another hour is repeated."""
 
 
 class NameTimes:
@@ -121,7 +123,8 @@ class NameTimes:
         local = moment.replace(tzinfo=zone or self.zone)
         utc = local.astimezone(UTC)  # a time without zone is the system's
         back = utc.astimezone(local.tzinfo).replace(tzinfo=None)
-        return NamedTime(epoch_ns(utc), back == moment)
+        once = local.utcoffset() == local.replace(fold=1).utcoffset()
+        return NamedTime(epoch_ns(utc), back == moment, once or back != moment)
 
 
 def moment_of(said: dict[str, str | None]) -> datetime:

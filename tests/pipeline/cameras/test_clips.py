@@ -249,3 +249,12 @@ def test_five_thousand_clips_are_found_dated_and_put_in_order_at_once(tmp_path: 
             (folder / f"{number // 60:02}-{number % 60:02}-00.mp4").touch()
     found: Found = find(camera(tmp_path))
     assert len(found.clips) == 5000 and all(a.start_ns < b.start_ns for a, b in pairwise(found.clips))  # type: ignore[operator]
+
+
+def test_hours_that_clocks_leave_out_or_repeat_are_told(tmp_path: Path) -> None:
+    for name in ("20260329_013000", "20260329_023000", "20261025_023000"):
+        counting_clip(tmp_path / f"{name}.mp4", 2)
+    assert find(camera(tmp_path)).notes == (
+        "named after an hour that clocks leave out, taken as if they did not: 1 (20260329_023000.mp4)",
+        "named after an hour that clocks show twice, taken for the first: 1 (20261025_023000.mp4)",
+    )

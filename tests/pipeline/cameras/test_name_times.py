@@ -105,4 +105,13 @@ def test_the_hour_that_is_left_out_in_spring_is_noticed() -> None:
         names.of(PurePath("2026-03-29_02-30-00.mp4")),
         names.of(PurePath("2026-03-29_03-30-00.mp4")),
     )
-    assert missing and there and not missing.exists and there.exists
+    assert missing and there and not missing.exists and there.exists and missing.once
+
+
+def test_the_hour_that_is_repeated_in_autumn_is_noticed_and_taken_for_the_first() -> None:
+    names = NameTimes(zone=BERLIN)
+    twice, before = names.of(PurePath("20261025_023000.mp4")), names.of(PurePath("20261025_013000.mp4"))
+    assert twice and before and not twice.once and before.once and twice.exists
+    assert twice.time_ns - before.time_ns == 3600 * 10**9
+    told = names.of(PurePath("20261025T023000+0100.mp4"))
+    assert told and told.once and told.time_ns == twice.time_ns + 3600 * 10**9
