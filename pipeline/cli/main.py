@@ -67,6 +67,8 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
+    except KeyboardInterrupt:  # before a command could say what that means for it
+        sys.exit(130)
     except MendableError as error:
         err.print(str(error), style="bold red", markup=False, highlight=False)
         sys.exit(exit_code(error))

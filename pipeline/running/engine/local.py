@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ class LocalEngine:
         arguments = (main, self.link.parent, worker.job, tuple(worker.signals), held)
         process = SPAWN.Process(target=serve, args=arguments, name=worker.name)
         kept = {name: value for name, value in ALLOCATION.items() if name not in os.environ}
+        resource_tracker.ensure_running()  # started between blocking and start it would unblock them
         with environment({"OMP_NUM_THREADS": str(worker.threads)} | kept), signals_left_to_us():
             process.start()
         return process

@@ -17,6 +17,7 @@ from pipeline.store.open_store import open_store
 from pipeline.store.recordings import start_recording
 from pipeline.store.runs import begin_run
 from pipeline.store.tracklets import stored_tracklets
+from reid.sets.tracklets import Calibration
 from tests.store_scene import MODEL, fill, recording
 
 
@@ -37,9 +38,15 @@ def test_only_live_recordings_have_a_shorter_first_part(store: Store) -> None:
         }
 
 
+CALIBRATION = {
+    **Calibration(-4.0, -8.0, -4.0, 0.0, 0.0, 4.0, 1.0, 0.6).as_dict(),
+    "pairs": {"cosine": -20.0, "fpr": -20.0, "intercept": 3.5, "stranger_cosine": 0.9, "stranger_fpr": 0.3},
+}
+
+
 def test_a_site_knows_what_operators_said_and_where_everybody_was(tmp_path: Path) -> None:
     with open_store(fill(tmp_path / "a.db"), write=True) as store:
-        keep_calibration(store, MODEL, {"pairs": {"intercept": 3.5}})
+        keep_calibration(store, MODEL, CALIBRATION)
         first, *others = (t for t in stored_tracklets(store) if t.camera == "hall" and t.key.track != 2)
         split(store, 1, [first.id])
         site = site_of(store, MatcherConfig(), MODEL)
