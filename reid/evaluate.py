@@ -17,7 +17,7 @@ from reid.network.spec import Runtime
 from reid.progress import one_line_errors, show, watch
 from reid.scoring.benchmarks import HELDOUT, Benchmark, Queries, benchmarks_of, limited, ranked
 from reid.scoring.embeddings import Embeddings, open_embeddings
-from reid.scoring.methods import Distances, all_distances, hidden_shares, shortlisted
+from reid.scoring.methods import Distances, all_distances, cameras_of, hidden_shares, shortlisted
 from reid.scoring.published import published
 from reid.scoring.rank import Interval, Ranking, bootstrap, gain
 from reid.scoring.sweep import Parameter, Point, sweep
@@ -175,7 +175,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Scores a checkpoint by pooled cosine, DSR, FPR, their fusion, sliding windows and stripes."""
+    """Scores a checkpoint by pooled cosine, DSR, FPR, their fusions, sliding windows and stripes."""
     with one_line_errors():
         people = read_heldout(heldout_list) if dataset == HELDOUT else frozenset()
         benchmarks = [limited(b, max_queries) for b in benchmarks_of(dataset, root, queries, people)]
@@ -203,7 +203,10 @@ def distances_of(
     gallery, probes = network.of(benchmark.gallery, "gallery"), network.of(benchmark.queries, "queries")
     hidden = hidden_shares(network, benchmark.queries, probes)
     if shortlist is None:
-        return all_distances(probes, gallery, network.grid, watch, hidden=hidden, storage=storage)
+        cameras = cameras_of(benchmark.queries), cameras_of(benchmark.gallery)
+        return all_distances(
+            probes, gallery, network.grid, watch, hidden=hidden, cameras=cameras, storage=storage
+        )
     return shortlisted(probes, gallery, watch, hidden=hidden, count=shortlist, storage=storage)
 
 

@@ -21,7 +21,7 @@ from reid.data.samples import Sample
 from reid.progress import one_line_errors, watch
 from reid.scoring.benchmarks import Benchmark, Queries, benchmarks_of, limited
 from reid.scoring.embeddings import open_embeddings
-from reid.scoring.methods import all_distances, hidden_shares
+from reid.scoring.methods import all_distances, cameras_of, hidden_shares
 from reid.sets.baselines import CellGrid
 from reid.sets.tracklets import CropEmbedding
 
@@ -83,7 +83,10 @@ def ranks(
         network = open_embeddings(weights, backbone=backbone, folder=cache)
         probes, gallery = network.of(benchmark.queries, "queries"), network.of(benchmark.gallery, "gallery")
         hidden = hidden_shares(network, benchmark.queries, probes)
-        distances = all_distances(probes, gallery, network.grid, watch, hidden=hidden)["fused"]
+        cameras = cameras_of(benchmark.queries), cameras_of(benchmark.gallery)
+        distances = all_distances(probes, gallery, network.grid, watch, hidden=hidden, cameras=cameras)[
+            "fused"
+        ]
     save(out, grid_of([ranked_row(benchmark, i, row) for i, row in enumerate(distances)]))
 
 

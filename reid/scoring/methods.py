@@ -14,10 +14,12 @@ from reid.progress import Watch, batches
 from reid.scoring.embeddings import Embeddings
 from reid.sets.baselines import BASELINES, CellGrid
 from reid.sets.fusion import fused, hidden_share, shown_height
+from reid.sets.site import site_fused
 from reid.sets.tracklets import CropEmbedding, as_probe
 
-METHODS = ("pooled", "dsr", "fpr", "fused", "swm", "pcb")
-"""Pooled cosine; reconstruction with uniform and with foreground weights; both together; the peers."""
+METHODS = ("pooled", "dsr", "fpr", "fused", "site", "swm", "pcb")
+"""Pooled cosine; reconstruction with uniform and with foreground weights; both together, and the same against
+what is usual for each camera of the gallery; the peers."""
 QUERY_BATCH = 64
 Distances = dict[str, NDArray[np.float32]]  # (Q, G) by method
 
@@ -29,6 +31,7 @@ def all_distances(
     watch: Watch,
     *,
     hidden: NDArray[np.floating],
+    cameras: tuple[Sequence[str], Sequence[str]],
     storage: Storage = "float32",
 ) -> Distances:
     """(Q, G) distances by the names in METHODS; every gallery picture is scored.
@@ -36,6 +39,7 @@ def all_distances(
     Args:
         grid: how the cells lie on a crop.
         hidden: (Q,) share of a whole body that each query does not show, see `hidden_shares`.
+        cameras: (Q,) and (G,) where each was seen, see `cameras_of`.
         storage: of the gallery; `int8` is the fast path of `reid.fpr.distance`.
 
     Raises:
@@ -49,8 +53,27 @@ def all_distances(
         "dsr": dsr,
         "fpr": fpr,
         "fused": fused(pooled, fpr, hidden),
+        "site": site_distances(queries, gallery, fpr, cameras, hidden),
         **peers,
     }
+
+
+def site_distances(
+    queries: Sequence[CropEmbedding],
+    gallery: Sequence[CropEmbedding],
+    fpr: NDArray[np.floating],
+    cameras: tuple[Sequence[str], Sequence[str]],
+    hidden: NDArray[np.floating],
+) -> NDArray[np.float32]:
+    """(Q, G) see `reid.sets.site.site_fused`."""
+    mine, theirs = (np.stack([e.pooled for e in part]).astype(np.float32) for part in (queries, gallery))
+    seen, usual = (np.array([mean_foreground(e) for e in part]) for part in (queries, gallery))
+    return site_fused((mine, theirs), fpr, cameras, (seen, usual), hidden)
+
+
+def cameras_of(samples: Sequence[Sample]) -> list[str]:
+    """Where each sample was seen, told apart over data sets: `market1501/3`."""
+    return [f"{sample.name.partition('/')[0]}/{sample.camera}" for sample in samples]
 
 
 def shortlisted(

@@ -16,7 +16,7 @@ from reid.evaluate import Evaluation, as_json, evaluate, render
 from reid.progress import Item
 from reid.scoring.benchmarks import Benchmark
 from reid.scoring.embeddings import embed
-from reid.scoring.methods import METHODS, Distances, all_distances, shortlisted
+from reid.scoring.methods import METHODS, Distances, all_distances, cameras_of, shortlisted
 from reid.sets.baselines import CellGrid
 
 GRID = CellGrid((2,), 8)
@@ -53,6 +53,7 @@ def picture(person: int, camera: int) -> Sample:
 
 
 MADE = Benchmark("made", [picture(p, 1) for p in range(5)], [picture(p, 2) for p in range(5)])
+CAMERAS = ["made/1"] * 5, ["made/2"] * 5
 
 
 def quiet(items: Sequence[Item], name: str) -> Iterable[Item]:
@@ -63,7 +64,8 @@ def distances(benchmark: Benchmark) -> Distances:
     queries, gallery = (
         embed(ColourEmbedder(), part, quiet, "") for part in (benchmark.queries, benchmark.gallery)
     )
-    return all_distances(queries, gallery, GRID, quiet, hidden=np.full(len(queries), 0.4))
+    cameras = cameras_of(benchmark.queries), cameras_of(benchmark.gallery)
+    return all_distances(queries, gallery, GRID, quiet, hidden=np.full(len(queries), 0.4), cameras=cameras)
 
 
 def evaluated(benchmark: Benchmark) -> Evaluation:
@@ -101,7 +103,7 @@ def test_several_covered_shares_stand_in_one_list_of_rows() -> None:
 def test_a_shortlist_as_long_as_the_gallery_changes_no_order() -> None:
     queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
     whole, short = (
-        all_distances(queries, gallery, GRID, quiet, hidden=np.full(5, 0.4)),
+        all_distances(queries, gallery, GRID, quiet, hidden=np.full(5, 0.4), cameras=CAMERAS),
         shortlisted(queries, gallery, quiet, hidden=np.full(5, 0.4), count=5),
     )
     for name in ("dsr", "fpr", "fused"):
@@ -110,7 +112,9 @@ def test_a_shortlist_as_long_as_the_gallery_changes_no_order() -> None:
 
 def test_the_fast_path_gives_the_same_order() -> None:
     queries, gallery = (embed(ColourEmbedder(), part, quiet, "") for part in (MADE.queries, MADE.gallery))
-    fast = all_distances(queries, gallery, GRID, quiet, hidden=np.full(5, 0.4), storage="int8")
+    fast = all_distances(
+        queries, gallery, GRID, quiet, hidden=np.full(5, 0.4), cameras=CAMERAS, storage="int8"
+    )
     exact = distances(MADE)
     for name in ("dsr", "fpr", "fused"):
         np.testing.assert_array_equal(fast[name].argsort(1)[:, 0], exact[name].argsort(1)[:, 0])
