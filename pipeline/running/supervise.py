@@ -75,7 +75,10 @@ class Supervised:
     ready: ModelReady | None = None
     restarts: list[float] = field(default_factory=list)
     """When workers of a live run were started over, s."""
-    ended: set[int] = field(default_factory=set)
+    ended: dict[int, RecordingEnded] = field(default_factory=dict)
+    """The end of each recording, as its camera worker told it."""
+    told: list[Sender] = field(default_factory=list)
+    """By which ends were told once more, open until they have been taken."""
     workers: list[Worker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -137,15 +140,24 @@ def supervise(
         return not run.stop.is_set()
     finally:
         end_all(run.workers)
+        for sender in run.told:
+            sender.socket.close(linger=0)
         progress.close()
         context.term()
         engine.close()
 
 
+def ends_untaken(run: Supervised) -> list[RecordingEnded]:
+    """What camera workers said at their end that the store does not know."""
+    left = run.unfinished(list(run.ended)) if run.ended else set()
+    return [ended for recording, ended in run.ended.items() if recording in left]
+
+
 def start_shared(run: Supervised, name: str) -> None:
     """Start one of the two workers there is one of, `reid` or `match`."""
     link = run.engine.link
-    recordings = tuple(job.recording for job in run.jobs if job.recording not in run.ended)
+    ended = run.ended.keys() - {end.recording for end in ends_untaken(run)}
+    recordings = tuple(job.recording for job in run.jobs if job.recording not in ended)
     if name == "reid":
         live = tuple(job.recording for job in run.jobs if job.camera.live)
         embedding = msgspec.msgpack.encode(ReidJob(link, recordings, live, run.config.reid))
@@ -194,7 +206,7 @@ def watch(run: Supervised, context: Context, progress: Receiver) -> None:
                 pass_reports(run, progress)
                 return
             run.workers.remove(worker)
-            if start_over(run, worker):
+            if start_over(run, worker, context):
                 continue
             if worker.jobs:
                 mind_camera_worker(run, worker, context)
@@ -227,7 +239,7 @@ def pass_reports(run: Supervised, progress: Receiver) -> None:
             return
         wait_ms = 0
         if isinstance(message, RecordingEnded):
-            run.ended.add(message.recording)
+            run.ended[message.recording] = message
         if isinstance(message, ModelReady):
             run.ready = message
             run.embeds.set()
@@ -235,7 +247,7 @@ def pass_reports(run: Supervised, progress: Receiver) -> None:
             run.report(message)
 
 
-def start_over(run: Supervised, worker: Worker) -> bool:
+def start_over(run: Supervised, worker: Worker, context: Context) -> bool:
     """Whether a worker that ended was started again: a live run goes on, unless it fails all the time.
 
     A worker that ends at once with an error of its own would do so again. Live cameras go on in the same
@@ -254,11 +266,11 @@ def start_over(run: Supervised, worker: Worker) -> bool:
         jobs = tuple(msgspec.structs.replace(job, attempt=job.attempt + 1) for job in left)
         start_camera_worker(run, worker.name, jobs)
     else:
-        start_shared_over(run, worker.name)
+        start_shared_over(run, worker.name, context)
     return True
 
 
-def start_shared_over(run: Supervised, name: str) -> None:
+def start_shared_over(run: Supervised, name: str, context: Context) -> None:
     """Start the ReID or the match worker anew, and with it all that has to do with recordings.
 
     What a dead matcher had been sent of a recording is nowhere else, not even the news that it has ended, for
@@ -269,8 +281,20 @@ def start_shared_over(run: Supervised, name: str) -> None:
     end_now(run, [w for w in run.workers if left and (w.name in shared or recorded(w.jobs))])
     for one in shared:
         start_shared(run, one)
+    tell_again(run, context)
     for number, share in enumerate(dealt(left, run.config)):
         start_camera_worker(run, f"camera-worker-again-{number}", share)
+
+
+def tell_again(run: Supervised, context: Context) -> None:
+    """Say once more that a camera has ended where that died with a worker: the matcher would wait for ever.
+
+    Nobody waits here until it is taken: a worker that is just starting takes its time.
+    """
+    if ends := ends_untaken(run):
+        run.told.append(Sender(context, run.engine.link, TRACKLETS, lambda: shared_alive(run, "reid")))
+        for ended in ends:
+            run.told[-1].send(ended)
 
 
 def recordings_left(run: Supervised) -> list[CameraJob]:
@@ -278,7 +302,8 @@ def recordings_left(run: Supervised) -> list[CameraJob]:
     if run.stop.is_set():
         return []
     left = run.unfinished([job.recording for job in run.jobs if recorded([job])])
-    run.ended -= left
+    for recording in left:
+        run.ended.pop(recording, None)
     return [
         msgspec.structs.replace(job, attempt=job.attempt + 1) for job in run.jobs if job.recording in left
     ]
@@ -319,7 +344,8 @@ def mind_camera_worker(run: Supervised, worker: Worker, context: Context) -> Non
     if worker.first_try and not run.stop.is_set():
         # It may have told us of an end, and died before it told the matcher, who would wait for ever.
         left = run.unfinished([job.recording for job in worker.jobs])
-        run.ended -= left
+        for recording in left:
+            run.ended.pop(recording, None)
         for job in [job for job in worker.jobs if job.recording in left]:
             run.report(Notice("warning", f"{job.camera.name}: {reason}; starting it over on its own"))
             start_camera_worker(run, f"camera-worker-{job.camera.name}", (job,), first_try=False)

@@ -39,6 +39,8 @@ from tests.pipeline.running.in_process_engine import InProcessEngine
 from tests.video_files import first_frames
 
 ROOT = Path(__file__).parents[3]
+HANDS_FULL_S = 5.0
+"""In such a time a worker that stands still has been sent something that will be lost with it."""
 
 
 def config_of(scene: Scene, *, workers: int = 1) -> Config:
@@ -320,9 +322,11 @@ def test_a_recording_beside_a_live_camera_is_whole_though_a_worker_that_both_sha
     cameras = (msgspec.structs.replace(replayed, realtime=True), recorded)
     database, killed = tmp_path / "out.db", list[int]()
 
-    def kill_once_some_is_stored(run: supervise.Supervised, pid: int) -> None:
+    def kill_once_some_is_stored(pid: int) -> None:
         while not tracklets_of(database, recorded.name):
             time.sleep(0.05)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(HANDS_FULL_S)
         killed.append(pid)
         os.kill(pid, signal.SIGKILL)
 
@@ -332,7 +336,7 @@ def test_a_recording_beside_a_live_camera_is_whole_though_a_worker_that_both_sha
         start(run, started)
         pid = run.workers[-1].process.pid
         if started == name and not killed and pid:
-            threading.Thread(target=kill_once_some_is_stored, args=(run, pid), daemon=True).start()
+            threading.Thread(target=kill_once_some_is_stored, args=(pid,), daemon=True).start()
 
     monkeypatch.setattr(supervise, "start_shared", start_and_kill_the_first)
     listener = Quiet()
