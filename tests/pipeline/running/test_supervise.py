@@ -12,9 +12,19 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.config import CameraConfig, Config, ReidConfig, WorkersConfig
-from pipeline.messages import Message, Notice
+from pipeline.messages import Message, Notice, RecordingEnded
+from pipeline.running.channels import TRACKLETS, Receiver, open_context
 from pipeline.running.engine.local import LocalEngine
-from pipeline.running.supervise import Supervised, Worker, WorkerDied, begun, replaceable, supervise
+from pipeline.running.supervise import (
+    Supervised,
+    Worker,
+    WorkerDied,
+    begun,
+    ends_untaken,
+    replaceable,
+    supervise,
+    tell_again,
+)
 from pipeline.running.workers.camera import CameraJob
 from pipeline.store.open_store import open_store
 from tests.video_files import counting_clip
@@ -97,3 +107,20 @@ def test_who_is_killed_while_a_live_run_is_stopped_is_replaced_where_others_stil
         run.stop.set()
     worker = Worker("reid", SimpleNamespace(exitcode=exitcode), jobs[:cameras])
     assert replaceable(run, worker, worker.started_s + 1) is replaced
+
+
+def test_an_end_that_died_with_a_worker_is_told_again_and_waited_for() -> None:
+    jobs = tuple(CameraJob(CameraConfig(name=f"c{n}", source=f"rtsp://127.0.0.1:9/{n}"), n) for n in (1, 2))
+    engine = LocalEngine()
+    run = Supervised(Config(), "", 1, engine, lambda message: None, 1, jobs, lambda name, process: None)
+    run.ended = {n: RecordingEnded(n, "done", 9, 9) for n in (1, 2)}
+    run.unfinished = lambda recordings: {2} & set(recordings)
+    with open_context() as context:
+        tell_again(run, context)
+        tracklets = Receiver(context, engine.link, TRACKLETS)
+        assert tracklets.receive(5000) == run.ended[2] and tracklets.receive(100) is None
+        tracklets.socket.close(linger=0)
+        for sender in run.told:
+            sender.socket.close(linger=0)
+    engine.close()
+    assert ends_untaken(run) == [run.ended[2]]
