@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.cli.show_corrections import waiting
 from pipeline.cli.tables import print_json
 from pipeline.cli.wording import count_text
 from pipeline.queries.people import parse_person
@@ -12,13 +13,13 @@ from pipeline.running.requests import Forget, Forgotten, ask
 from pipeline.store.erasure import ErasureIncompleteError
 
 
-def show_forget(database: str, person: str, out: Console, *, json: bool = False) -> None:
+def show_forget(database: str, person: str, out: Console, err: Console, *, json: bool = False) -> None:
     """Erase a person and print what went.
 
     Raises:
         UnknownPersonError, ErasureIncompleteError, StoreError: see there.
     """
-    done = ask(database, Forget(parse_person(person)), Forgotten)
+    done = ask(database, Forget(parse_person(person)), Forgotten, waiting(err))
     erased = done.erased
     if done.left:
         raise ErasureIncompleteError(done.left)

@@ -24,4 +24,4 @@ def forget(
     if not yes and not confirmed(f"Erase {person} from {db} for ever?"):
         err.print("nothing was erased")
         raise typer.Exit(1)
-    show_forget(db, person, out, json=json)
+    show_forget(db, person, out, err, json=json)

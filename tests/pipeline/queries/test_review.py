@@ -15,7 +15,7 @@ from pipeline.queries.pictures.contact_sheets import RenderError
 from pipeline.queries.review import Reply, Review, Reviewed, questions
 from pipeline.queries.tracks import tracks
 from pipeline.records import Sighting
-from pipeline.store.corrections import Said, constraints, corrections, say, undo
+from pipeline.store.corrections import Said, constraints, corrections, merge, say, undo
 from pipeline.store.database import Store
 from pipeline.store.identity_claims import add_sightings
 from pipeline.store.open_store import open_store
@@ -127,6 +127,24 @@ def test_undo_asks_again(tmp_path: Path) -> None:
         assert person_of(store, 5) == (3, "ambiguous")
         assert [c.kind for c in corrections(store)] == ["same", "undo", "unsure"]
         assert (done.same, done.unsure) == (0, 1)
+
+
+def test_undo_takes_back_this_sittings_answer_and_not_what_somebody_else_said_since(tmp_path: Path) -> None:
+    with open_store(fill(tmp_path / "a.db"), write=True) as store:
+
+        def ask(text: str, picture: Path) -> Reply:
+            said = [one.kind for one in corrections(store)]
+            if said == ["unsure"]:
+                merge(store, [1, 2])
+                return "undo"
+            return "quit" if said else "unsure"
+
+        Review(store, tmp_path / "pictures", ask, Here(store)).go_through(0.8)
+        assert [(one.kind, one.undone) for one in corrections(store)] == [
+            ("unsure", True),
+            ("merge", False),
+            ("undo", False),
+        ]
 
 
 def test_nothing_to_ask_makes_no_version(tmp_path: Path) -> None:
