@@ -86,7 +86,7 @@ def fill_with(path: Path, config: Config) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def finder(database: Path) -> Iterator[Finder]:
     with open_store(database) as store:
         yield Finder(store, CONFIG)
