@@ -20,6 +20,7 @@ from pipeline.store.corrections import corrections
 from pipeline.store.database import Store
 from pipeline.store.recordings import (
     StoredStart,
+    cameras_of_content,
     find_recording,
     forget_recording,
     forget_recordings,
@@ -45,6 +46,7 @@ def prepare(
     jobs: list[CameraJob] = []
     skipped: list[str] = []
     failed: dict[str, str] = {}
+    begun: dict[str, str | None] = {}  # content by camera
 
     def fail(camera: CameraConfig, why: str) -> None:
         failed[camera.name] = why
@@ -61,6 +63,13 @@ def prepare(
         told = started_otherwise(store, camera, fingerprint) or changed_otherwise(store, camera, fingerprint)
         if told:
             fail(camera, told)
+            continue
+        others = cameras_of_content(store, fingerprint) if fingerprint else []
+        others += [one for one, content_read in begun.items() if content_read == fingerprint and fingerprint]
+        if others := [name for name in others if name != camera.name]:
+            skipped.append(camera.name)
+            text = f"{camera.name}: shows exactly what camera {others[0]} shows: not stored twice"
+            listener.notice("warning", text)
             continue
         row = add_camera(store, camera.name, clock_known=camera.clock_known, overlaps=camera.overlaps)
         earlier = find_recording(store, row, fingerprint) if fingerprint else None
@@ -83,6 +92,7 @@ def prepare(
             start_ns=time.time_ns() if camera.live else camera.start_ns,
         )
         jobs.append(CameraJob(camera, recording))
+        begun[camera.name] = fingerprint
     return jobs, tuple(skipped), failed
 
 

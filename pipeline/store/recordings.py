@@ -72,6 +72,14 @@ def find_recording(store: Store, camera: int, fingerprint: str) -> StoredRecordi
     return None if row is None else StoredRecording(*row)
 
 
+def cameras_of_content(store: Store, fingerprint: str) -> list[str]:
+    """Names of the cameras that hold a finished recording of this content."""
+    query = select(Camera.name).join(Recording, Recording.camera == Camera.id).order_by(Recording.id)
+    read = (Recording.fingerprint == fingerprint) & Recording.state.in_(FINISHED)
+    with store.reading() as connection:
+        return list(connection.scalars(query.where(read)))
+
+
 def recording_starts(store: Store, camera: str) -> list[StoredStart]:
     """When each recording of a camera began."""
     query = select(

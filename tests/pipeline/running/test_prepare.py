@@ -107,3 +107,24 @@ def test_where_a_recording_lies_is_stored_whole(
         assert read(store, CameraConfig(name="hall", source="hall.mp4"))[0] == 1
     sources = [held.source for held in recording_starts(store, "hall")]
     assert sources == [str(tmp_path / day / "hall.mp4") for day in ("monday", "tuesday")]
+
+
+def test_the_same_content_under_another_name_is_said_and_not_stored_twice(
+    store: Store, tmp_path: Path
+) -> None:
+    film = counting_clip(tmp_path / "hall.mp4", 5)
+    copy = tmp_path / "lobby.mp4"
+    copy.write_bytes(film.read_bytes())
+    assert read(store, CameraConfig(name="hall", source=str(film)))[0] == 1
+    began, told = read(store, CameraConfig(name="lobby", source=str(copy)))
+    assert began == 0 and told == ["lobby: shows exactly what camera hall shows: not stored twice"]
+    assert recording_starts(store, "lobby") == []
+
+
+def test_of_two_cameras_of_one_run_with_the_same_content_one_is_read(store: Store, tmp_path: Path) -> None:
+    film = counting_clip(tmp_path / "hall.mp4", 5)
+    cameras = [CameraConfig(name=name, source=str(film)) for name in ("hall", "lobby")]
+    listener = Listener()
+    run = begin_run(store, command="test", config=Config(), software="test")
+    jobs, skipped, failed = prepare(store, run, cameras, listener)
+    assert [job.camera.name for job in jobs] == ["hall"] and skipped == ("lobby",) and not failed
