@@ -109,7 +109,7 @@ def test_an_export_says_how_much_was_written(database: str, tmp_path: Path) -> N
 
 def test_forgetting_says_what_went_and_which_exports_remain(database: str, tmp_path: Path) -> None:
     shown(show_export, database, tmp_path / "a.csv", "csv")
-    text = shown(show_forget, database, "P1")
+    text = shown(lambda db, person, out: show_forget(db, person, out, out), database, "P1")
     assert text.startswith("P1 is erased: 4 tracklets, 8 pictures, 100 boxes\n")
     assert "may still name the person" in text
 
