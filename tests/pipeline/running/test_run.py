@@ -287,7 +287,9 @@ def test_a_worker_that_all_share_is_killed_and_the_database_ends_as_if_it_had_no
     listener = Quiet()
     report = read(config_of(scene), tmp_path / "out.db", listener=listener)
     assert report.exit_code == 0 and "are read again" in listener.text
-    assert_same(exported(tmp_path / "out.db"), exported(done))
+    assert partition(exported(tmp_path / "out.db")) == partition(
+        exported(done)
+    )  # numbers that were given before it died may be skipped
 
 
 @pytest.mark.slow
